@@ -1,0 +1,201 @@
+package contract
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Publish is a backend's request to send an event, as ParsePublish validated it.
+type Publish struct {
+	ID        string          // idempotency key, 1 to MaxPublishIDLength characters; "" is none
+	Event     string          // one of the events that the server sends
+	Data      json.RawMessage // the payload, byte for byte as it came
+	To        *Audience       // nil: the event's own audience
+	Except    Except
+	Reconnect bool // system:disconnect: the client may come back (maintenance)
+
+	Message  *Message          // Data of a messages event
+	Presence *PresenceSnapshot // Data of presence:update
+}
+
+// Audience is a union of sockets; each gets the event once, however often it is in it.
+type Audience struct {
+	Users         []string
+	Conversations []string
+	Groups        []string
+	Connections   []string // socket ids, as in socket.id and in presence
+	All           bool
+}
+
+// Except takes sockets out of an audience again.
+type Except struct {
+	Users       []string
+	Connections []string // socket ids
+}
+
+// Published is the answer to a publish: Matched = Delivered + Gone + Failed sockets.
+type Published struct {
+	ID        string `json:"id,omitempty"`
+	Event     string `json:"event"`
+	Matched   int    `json:"matched"`
+	Delivered int    `json:"delivered"` // API Gateway took the post
+	Gone      int    `json:"gone"`      // final 410s: the client had left
+	Failed    int    `json:"failed"`    // everything else: throttled, timed out, refused
+	Duplicate bool   `json:"duplicate"` // the id was done before: this is its first answer, and nothing was posted
+}
+
+// published lists the events a backend may publish and whether they have an audience of their own.
+var published = map[string]struct{ ownAudience bool }{
+	MessagesNew:        {true},
+	MessagesUpdated:    {true},
+	MessagesDeleted:    {true},
+	NotificationsNew:   {false},
+	PresenceUpdate:     {true},
+	NotificationsReady: {false},
+	ErrorEvent:         {false},
+	SystemDisconnect:   {false},
+}
+
+// ParsePublish validates a publish request. The error is a *ValidationError that names the field.
+func ParsePublish(raw json.RawMessage) (*Publish, error) {
+	m := object("", raw, "id", "event", "data", "to", "except", "reconnect")
+	p := &Publish{}
+	if m.has("id") {
+		m.decode("id", &p.ID, "a string")
+		if n := utf8.RuneCountInString(p.ID); m.err == nil && (n < 1 || n > MaxPublishIDLength) {
+			m.fail("id", "must have 1 to %d characters", MaxPublishIDLength)
+		}
+	}
+	p.Event = m.text("event")
+	kind, ok := published[p.Event]
+	if m.err == nil && !ok {
+		m.fail("event", "%q is not an event that the server sends; expected one of %s", clip(p.Event), publishedNames())
+	}
+	p.Data = m.value("data")
+	if m.err != nil {
+		return nil, m.err
+	}
+	if err := p.validateData(); err != nil {
+		return nil, err
+	}
+	p.Reconnect = m.flag("reconnect")
+	if m.err == nil && p.Reconnect && p.Event != SystemDisconnect {
+		m.fail("reconnect", "only %s takes it", SystemDisconnect)
+	}
+	if m.has("to") && m.err == nil {
+		p.To, m.err = parseAudience(m.raw["to"])
+	} else if m.err == nil && !kind.ownAudience {
+		m.fail("to", "required: %s has no audience of its own", p.Event)
+	}
+	if m.has("except") && m.err == nil {
+		p.Except, m.err = parseExcept(m.raw["except"])
+	}
+	if m.err != nil {
+		return nil, m.err
+	}
+	return p, nil
+}
+
+func publishedNames() string {
+	names := make([]string, 0, len(published))
+	for name := range published {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+func parseAudience(raw json.RawMessage) (*Audience, error) {
+	m := object("to", raw, "users", "conversations", "groups", "connections", "all")
+	a := &Audience{
+		Users:         m.optionalIDs("users"),
+		Conversations: m.optionalIDs("conversations"),
+		Groups:        m.optionalIDs("groups"),
+		Connections:   m.optionalIDs("connections"),
+		All:           m.flag("all"),
+	}
+	if m.err == nil && !a.All && len(a.Users)+len(a.Conversations)+len(a.Groups)+len(a.Connections) == 0 {
+		m.fail("", "must name somebody: users, conversations, groups, connections, or all")
+	}
+	return a, m.err
+}
+
+func parseExcept(raw json.RawMessage) (Except, error) {
+	m := object("except", raw, "users", "connections")
+	return Except{Users: m.optionalIDs("users"), Connections: m.optionalIDs("connections")}, m.err
+}
+
+func (m *members) optionalIDs(name string) []string {
+	if !m.has(name) {
+		return nil
+	}
+	return m.ids(name, MaxAudience)
+}
+
+// validateData checks data against the documented payload of the event. Members beyond the document pass.
+func (p *Publish) validateData() error {
+	m := object("data", p.Data)
+	switch p.Event {
+	case MessagesNew, MessagesUpdated, MessagesDeleted:
+		p.Message = &Message{
+			ConversationID: m.id("conversationId"),
+			Message:        m.value("message"),
+			SenderID:       m.id("senderId"),
+			Recipients:     m.ids("recipients", 0),
+		}
+		if p.Event == MessagesDeleted && m.err == nil {
+			m.err = validateDeleted(p.Message.Message)
+		}
+	case NotificationsNew:
+		m.text("eventKey")
+		m.value("notification")
+	case PresenceUpdate:
+		p.Presence = parseSnapshot(m)
+	case NotificationsReady:
+		m.text("message")
+		m.id("userId")
+	case ErrorEvent:
+		m.text("code")
+		m.text("message")
+	case SystemDisconnect:
+		m.text("reason")
+		if m.has("message") {
+			m.text("message")
+		}
+	}
+	return m.err
+}
+
+func validateDeleted(message json.RawMessage) error {
+	m := object("data.message", message)
+	if status := m.text("status"); m.err == nil && status != "deleted" {
+		m.fail("status", `must be "deleted" in %s`, MessagesDeleted)
+	}
+	m.value("deletedAt")
+	return m.err
+}
+
+func parseSnapshot(m *members) *PresenceSnapshot {
+	s := &PresenceSnapshot{UserID: m.id("userId"), Sockets: []PresenceSocket{}}
+	m.decode("isOnline", &s.IsOnline, "true or false")
+	s.LastSeen = millis(m, "lastSeen")
+	var sockets []json.RawMessage
+	m.decode("sockets", &sockets, "an array of sockets")
+	for i, raw := range sockets {
+		if m.err != nil {
+			break
+		}
+		socket := object(m.at(within("sockets", i)), raw)
+		s.Sockets = append(s.Sockets, PresenceSocket{
+			SocketID:    socket.text("socketId"),
+			ConnectedAt: millis(socket, "connectedAt"),
+			LastSeen:    millis(socket, "lastSeen"),
+			UserAgent:   nullable[string](socket, "userAgent", "a string"),
+			IP:          nullable[string](socket, "ip", "a string"),
+		})
+		m.err = socket.err
+	}
+	return s
+}

@@ -1,0 +1,178 @@
+package realtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What the rules need from outside. The table (shared/store), the connection management API (shared/push) and Lambda
+// (shared/invoke) satisfy these interfaces as they are. All of them may be called concurrently, and every write may
+// happen twice. An error that is none of those below means that it is not known whether the call took effect.
+
+// Answers of the ports that are not failures.
+var (
+	ErrNotFound  = errors.New("not found")         // there is no such row or entry, or no longer
+	ErrExists    = errors.New("exists already")    // written before, by our own retry
+	ErrGone      = errors.New("gone")              // the connection has ended
+	ErrFull      = errors.New("full")              // at its limit
+	ErrTooSoon   = errors.New("too soon")          // the last one is too young
+	ErrTooYoung  = errors.New("too young")         // the socket may still be in its handshake
+	ErrChanged   = errors.New("changed meanwhile") // read again
+	ErrBusy      = errors.New("busy")              // another invocation is at work
+	ErrThrottled = errors.New("throttled")         // 429: over the rate, or the client's buffer is full
+)
+
+// RoomConflict answers a join or leave that a later operation has overtaken.
+type RoomConflict struct {
+	At   time.Time // of the operation that the row has
+	Left Left      // its outcome
+}
+
+// Error implements error.
+func (c *RoomConflict) Error() string {
+	return fmt.Sprintf("overtaken by %q at %d", string(c.Left), c.At.UnixMilli())
+}
+
+// Connections are the CONN rows.
+type Connections interface {
+	// Put records a new connection. ErrGone: its end came first. ErrExists: it is recorded already.
+	Put(ctx context.Context, c Connection) error
+	// Get reads it, consistent. ErrNotFound: there is none.
+	Get(ctx context.Context, id string) (Connection, error)
+	// End marks it as ended at c.Gone, and creates the row from c where there is none, for sweep to finish.
+	End(ctx context.Context, c Connection) error
+	// Delete deletes the row if it still has the user and the rooms of c. ErrChanged: it has others now.
+	Delete(ctx context.Context, c Connection) error
+}
+
+// ConnectionRooms are the rooms recorded in a CONN row, so that its end finds them.
+type ConnectionRooms interface {
+	// AddRoom records a room. ErrNotFound: no row with a user. ErrFull: limit rooms are there, and this is none of them.
+	AddRoom(ctx context.Context, id, room string, limit int) error
+	// DropRooms takes rooms out of the record.
+	DropRooms(ctx context.Context, id string, rooms []string) error
+}
+
+// Everyone lists the connections that have a user and have not ended.
+type Everyone interface {
+	// All lists them, consistent, and stops soon after limit; 0 lists them all.
+	All(ctx context.Context, limit int) ([]Socket, error)
+}
+
+// Presences are the USER items.
+type Presences interface {
+	// Add adds a socket and returns the presence after it. ErrExists: it is there already; the presence comes with it.
+	// ErrFull: the user has limit sockets.
+	Add(ctx context.Context, user string, s PresenceSocket, limit int) (Presence, error)
+	// Remove removes a socket and returns the presence after it. ErrNotFound: there is no such socket. ErrTooYoung: it
+	// connected after connectedBefore; a zero connectedBefore removes any.
+	Remove(ctx context.Context, user, id string, at, connectedBefore time.Time) (Presence, error)
+	// Touch is a heartbeat at that time. ErrTooSoon: the last one was within min before. ErrNotFound: no such socket.
+	Touch(ctx context.Context, user, id string, at time.Time, min time.Duration) (Presence, error)
+	// Read reads a user's presence, consistent. A user who was never seen has the zero Presence.
+	Read(ctx context.Context, user string) (Presence, error)
+}
+
+// Rooms are the ROOM rows.
+type Rooms interface {
+	// Join puts the socket into the room as of at. A *RoomConflict: a later operation has the row.
+	Join(ctx context.Context, room string, s Socket, at time.Time) error
+	// Leave takes it out as of at and keeps a tombstone for 10 minutes, also where there was no row. A *RoomConflict: a
+	// later operation has the row.
+	Leave(ctx context.Context, room string, s Socket, why Left, at time.Time) error
+	// Delete deletes the row. A non-zero at deletes it only if the join of that time is what it has.
+	Delete(ctx context.Context, room, id string, at time.Time) error
+	// Sockets lists who is in the room, consistent, and stops soon after limit; 0 lists them all.
+	Sockets(ctx context.Context, room string, limit int) ([]Socket, error)
+	// Without lists those of the rooms, at most 100, that the socket is not in.
+	Without(ctx context.Context, id string, rooms []string) ([]string, error)
+}
+
+// Members knows who takes part in a conversation.
+type Members interface {
+	// Allowed returns nil for a participant and a *contract.Error with Forbidden for anybody else.
+	Allowed(ctx context.Context, user, conversation string) error
+}
+
+// Participants are the PART rows.
+type Participants interface {
+	// Add tells whether the user was none before.
+	Add(ctx context.Context, conversation, user string) (bool, error)
+	// Remove tells whether the user was one before.
+	Remove(ctx context.Context, conversation, user string) (bool, error)
+	// List is a page in order of user id, after that user; next is "" on the last page.
+	List(ctx context.Context, conversation, after string) (users []string, next string, err error)
+}
+
+// Ledger remembers publishes by their id.
+type Ledger interface {
+	// Begin claims the id until lease for owner. A non-nil result: it was done, and that was its answer. ErrBusy: another
+	// invocation has it. ErrChanged: it was used with another hash.
+	Begin(ctx context.Context, id, owner, hash string, lease time.Time) (result []byte, err error)
+	// End stores the answer. ErrBusy: the claim was lost to another invocation.
+	End(ctx context.Context, id, owner string, result []byte) error
+	// Release gives the claim back: nothing was posted.
+	Release(ctx context.Context, id, owner string) error
+}
+
+// Poster is the connection management API.
+type Poster interface {
+	// Post sends one text message. ErrGone: the connection has ended, or its handshake has not. ErrThrottled.
+	Post(ctx context.Context, id string, message []byte) error
+	// Close closes the connection. ErrGone: it has ended. ErrThrottled.
+	Close(ctx context.Context, id string) error
+	// LastActive is when a message last went either way. ErrGone: the connection has ended. ErrThrottled.
+	LastActive(ctx context.Context, id string) (time.Time, error)
+}
+
+// Asker hands a job to publish, which does it at least once, soon.
+type Asker interface {
+	Ask(ctx context.Context, job Job) error
+}
+
+// Shards is the number of parts that connections are listed and swept in; a connection's id tells its shard.
+const Shards = 16
+
+// Timer is the state of sweep, from which it goes on after a stop or a crash.
+type Timer struct {
+	Walk   Walk
+	Active int // connections counted in the last whole cycle
+	Peak   int // the most that ever were
+	Shards [Shards]ShardTimer
+}
+
+// Walk is where sweep is: in Shard, past the connection After ("" at its beginning).
+type Walk struct {
+	Shard   int
+	After   string
+	Started time.Time // of the walk through this shard; zero: not begun
+	Verify  bool      // it verifies every silent connection
+	Count   int       // connections counted so far
+}
+
+// ShardTimer is what sweep knows of a shard.
+type ShardTimer struct {
+	Walked   time.Time // when its last whole walk began
+	Verified time.Time // when the last whole walk began that verified every connection
+	Count    int       // connections in it then
+}
+
+// Timers is the SWEEP item.
+type Timers interface {
+	// Begin takes the lease for owner. ErrBusy: another sweep has it.
+	Begin(ctx context.Context, owner string, now, lease time.Time) (Timer, error)
+	// Save stores all of t. ErrBusy: the lease was lost.
+	Save(ctx context.Context, owner string, t Timer) error
+	// End stores all of t and gives the lease back. ErrBusy: it was lost.
+	End(ctx context.Context, owner string, t Timer) error
+	// Read reads it, eventually consistent.
+	Read(ctx context.Context) (Timer, error)
+}
+
+// Walker reads the connections of a shard for sweep.
+type Walker interface {
+	// Page reads some connections past after, eventually consistent, ended ones included; next is "" on the last page.
+	Page(ctx context.Context, shard int, after string) (page []Connection, next string, err error)
+}

@@ -1,0 +1,114 @@
+// Package realtime has the rules of the service: what happens when a connection opens, speaks, falls silent or ends, and
+// when a backend publishes. It knows nothing of AWS; ports.go has what it needs from outside.
+package realtime
+
+import (
+	"slices"
+	"time"
+
+	"example.org/realtime/shared/contract"
+	"example.org/realtime/shared/wire"
+)
+
+// Identity is who a connection belongs to, as the authorizer found it at the handshake.
+type Identity struct {
+	UserID    string        // "" when refused
+	ExpiresAt time.Time     // of the token, whole seconds; zero: never
+	Protocol  wire.Protocol // fixed for the life of the connection
+	Refused   contract.Code // why the token was refused; "" when it was not
+}
+
+// Connection is the transport and its row in the table. Instants are whole milliseconds.
+type Connection struct {
+	ID          string
+	UserID      string
+	Protocol    wire.Protocol
+	ConnectedAt time.Time
+	TokenExpiry time.Time // whole seconds; zero: the token never expires
+	Rooms       []string  // every room it ever joined, unordered; some may have been left since
+	Gone        time.Time // zero, or when its end was noticed although its beginning was not, or not whole
+}
+
+// Socket is a connection as one of an audience: what a post needs to know of it.
+type Socket struct {
+	ID          string
+	UserID      string
+	Protocol    wire.Protocol
+	ConnectedAt time.Time
+}
+
+// PresenceSocket is a connection's entry in its user's presence.
+type PresenceSocket struct {
+	Socket
+	LastSeen  time.Time
+	UserAgent string // first contract.MaxUserAgentBytes bytes; "" when the client sent none
+	IP        string
+}
+
+// Presence is a user's sockets: the personal room, and what decides online and offline. The zero Presence is a user who
+// was never seen.
+type Presence struct {
+	UserID   string
+	Version  int64     // grows with each socket that comes or goes
+	LastSeen time.Time // zero: never
+	Sockets  []PresenceSocket
+}
+
+// stale lists sockets older than a connection can be: their end was missed altogether.
+func (p Presence) stale(now time.Time) (ids []string) {
+	for _, s := range p.Sockets {
+		if now.Sub(s.ConnectedAt) > contract.MaxConnectionAge+10*time.Minute {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
+
+func (p Presence) has(id string) bool {
+	return slices.ContainsFunc(p.Sockets, func(s PresenceSocket) bool { return s.ID == id })
+}
+
+// Left says why a socket is no longer in a room that it was in.
+type Left string
+
+// The values are stored in the table.
+const (
+	Joined   Left = ""
+	LeftRoom Left = "left"    // its client left
+	TakenOut Left = "removed" // its user no longer takes part
+)
+
+// Job is work that the functions ask of publish, because only it posts to other connections. Exactly one member is set.
+type Job struct {
+	Welcome  *Welcome     `json:"welcome,omitempty"`
+	Refuse   *Refuse      `json:"refuse,omitempty"`
+	Presence *PresenceJob `json:"presence,omitempty"`
+	Verify   *Verify      `json:"verify,omitempty"`
+}
+
+// Welcome sends notifications:ready to a new connection, then the user's presence to everybody.
+type Welcome struct {
+	Connection string `json:"connection"`
+	User       string `json:"user"`
+	Version    int64  `json:"v"`
+	AtMS       int64  `json:"at"` // when it was asked, epoch milliseconds
+}
+
+// Refuse sends error to a connection that may not stay, and closes it.
+type Refuse struct {
+	Connection string               `json:"connection"`
+	Error      contract.SocketError `json:"error"`
+}
+
+// PresenceJob sends a user's presence to everybody who may see it.
+type PresenceJob struct {
+	User    string   `json:"user"`
+	Version int64    `json:"v,omitempty"`     // of the write that asked; 0: whatever is newest
+	Rooms   []string `json:"rooms,omitempty"` // above PRESENCE_GLOBAL_MAX: the rooms that hear it besides the user's own
+	AtMS    int64    `json:"at"`              // when it was asked, epoch milliseconds
+}
+
+// Verify checks all sockets of a user and removes the dead.
+type Verify struct {
+	User string `json:"user"`
+}
