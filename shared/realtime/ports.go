@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"time"
 )
 
@@ -132,8 +133,15 @@ type Asker interface {
 	Ask(ctx context.Context, job Job) error
 }
 
-// Shards is the number of parts that connections are listed and swept in; a connection's id tells its shard.
+// Shards is the number of parts that connections are listed and swept in.
 const Shards = 16
+
+// Shard tells the part that a connection is in, from its id.
+func Shard(id string) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id)) // never fails
+	return int(h.Sum32() & (Shards - 1))
+}
 
 // Timer is the state of sweep, from which it goes on after a stop or a crash.
 type Timer struct {
@@ -175,4 +183,9 @@ type Timers interface {
 type Walker interface {
 	// Page reads some connections past after, eventually consistent, ended ones included; next is "" on the last page.
 	Page(ctx context.Context, shard int, after string) (page []Connection, next string, err error)
+}
+
+// Metrics takes figures worth a graph or an alarm, all of one moment.
+type Metrics interface {
+	Put(values map[string]float64)
 }

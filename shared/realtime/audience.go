@@ -1,0 +1,131 @@
+package realtime
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"example.org/realtime/shared/contract"
+	"golang.org/x/sync/errgroup"
+)
+
+// target is a socket of an audience, and the rooms of the table that led to it: their rows go when it is gone.
+type target struct {
+	Socket
+	rooms []string
+}
+
+// targets is an audience: each socket once, by id.
+type targets map[string]target
+
+func (t targets) add(sockets []Socket, room string) {
+	for _, s := range sockets {
+		known := t[s.ID]
+		known.Socket = s
+		if room != "" {
+			known.rooms = append(known.rooms, room)
+		}
+		t[s.ID] = known
+	}
+}
+
+func (t targets) except(e contract.Except) {
+	for id, s := range t {
+		if slices.Contains(e.Users, s.UserID) || slices.Contains(e.Connections, id) {
+			delete(t, id)
+		}
+	}
+}
+
+// audience is the union of a request's rooms, users and connections, or the event's own audience where it names none.
+func (p *Publisher) audience(ctx context.Context, req *contract.Publish) (targets, error) {
+	switch {
+	case req.To != nil:
+		return p.union(ctx, *req.To)
+	case req.Event == contract.PresenceUpdate:
+		who, err := p.observers(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		own, err := p.Presences.Read(ctx, req.Presence.UserID)
+		who.sockets.add(own.sockets(), "")
+		return who.sockets, err
+	default: // a messages event: ParsePublish wants To for all others
+		return p.union(ctx, contract.Audience{
+			Users:         append(slices.Clone(req.Message.Recipients), req.Message.SenderID),
+			Conversations: []string{req.Message.ConversationID},
+		})
+	}
+}
+
+func (p Presence) sockets() []Socket {
+	list := make([]Socket, len(p.Sockets))
+	for i, s := range p.Sockets {
+		list[i] = s.Socket
+	}
+	return list
+}
+
+func (p *Publisher) union(ctx context.Context, a contract.Audience) (targets, error) {
+	var (
+		mu    sync.Mutex
+		union = targets{}
+	)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(rowsAtOnce)
+	read := func(room string, list func() ([]Socket, error)) {
+		g.Go(func() error {
+			sockets, err := list()
+			mu.Lock()
+			defer mu.Unlock()
+			union.add(sockets, room)
+			return err
+		})
+	}
+	for _, user := range unique(a.Users) {
+		read("", func() ([]Socket, error) {
+			presence, err := p.Presences.Read(ctx, user)
+			return presence.sockets(), err
+		})
+	}
+	for _, id := range unique(a.Conversations) {
+		room := contract.ConversationRoom(id)
+		read(room, func() ([]Socket, error) { return p.Rooms.Sockets(ctx, room, 0) })
+	}
+	for _, id := range unique(a.Groups) {
+		room := contract.GroupRoom(id)
+		read(room, func() ([]Socket, error) { return p.Rooms.Sockets(ctx, room, 0) })
+	}
+	for _, id := range unique(a.Connections) {
+		read("", func() ([]Socket, error) { return p.socket(ctx, id) })
+	}
+	if a.All {
+		read("", func() ([]Socket, error) { return p.Everyone.All(ctx, 0) })
+	}
+	return union, g.Wait()
+}
+
+// socket is the one with that id, if it is there and has not ended.
+func (p *Publisher) socket(ctx context.Context, id string) ([]Socket, error) {
+	c, err := p.Connections.Get(ctx, id)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case c.UserID == "" || !c.Gone.IsZero():
+		return nil, nil
+	}
+	return []Socket{c.socket()}, nil
+}
+
+func (c Connection) socket() Socket {
+	return Socket{ID: c.ID, UserID: c.UserID, Protocol: c.Protocol, ConnectedAt: c.ConnectedAt}
+}
+
+func unique(ids []string) []string {
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}

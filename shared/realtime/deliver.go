@@ -1,0 +1,99 @@
+package realtime
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// postsAtOnce bounds the posts that one invocation has under way.
+	postsAtOnce = 64
+	// A socket younger than youngSocket may still be in its handshake, where it answers 410; it is tried for youngWait.
+	youngSocket = 2 * time.Second
+	youngWait   = time.Second
+	// firstPause is the wait between the first two tries; it doubles up to lastPause.
+	firstPause = 20 * time.Millisecond
+	lastPause  = 250 * time.Millisecond
+)
+
+// delivery is one event on its way to its audience.
+type delivery struct {
+	frame   func(Socket) []byte
+	closing bool // the connection is closed after the event
+}
+
+// outcome counts the sockets of a delivery: delivered + len(gone) + failed are all of them.
+type outcome struct {
+	delivered  int
+	gone       []target // final 410s
+	failed     int
+	firstError error // of the failed
+}
+
+// deliver posts to all targets, each on its own: none holds up or ends another. Frames to one socket keep their order.
+func (p *Publisher) deliver(ctx context.Context, to targets, d delivery) outcome {
+	var (
+		mu sync.Mutex
+		o  outcome
+		g  errgroup.Group
+	)
+	g.SetLimit(postsAtOnce)
+	for _, t := range to {
+		g.Go(func() error {
+			err := p.deliverOne(ctx, t.Socket, d)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				o.delivered++
+			case errors.Is(err, ErrGone):
+				o.gone = append(o.gone, t)
+			default:
+				o.failed++
+				if o.firstError == nil {
+					o.firstError = err
+				}
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // no function returns an error
+	return o
+}
+
+func (p *Publisher) deliverOne(ctx context.Context, s Socket, d delivery) error {
+	wait := time.Duration(0)
+	if p.Now().Sub(s.ConnectedAt) < youngSocket {
+		wait = youngWait
+	}
+	if err := p.post(ctx, s.ID, d.frame(s), wait); err != nil {
+		return err
+	}
+	if d.closing {
+		if err := ignoreGone(p.Poster.Close(ctx, s.ID)); err != nil {
+			p.Log.WarnContext(ctx, "told to disconnect, but not closed", "connection_id", s.ID, "error", err)
+		}
+	}
+	return nil
+}
+
+// post posts a frame, and for that long tries a socket again that answers 410.
+func (p *Publisher) post(ctx context.Context, id string, frame []byte, wait time.Duration) error {
+	start, pause := p.Now(), firstPause
+	for {
+		err := p.Poster.Post(ctx, id, frame)
+		if !errors.Is(err, ErrGone) || p.Now().Sub(start)+pause > wait {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, lastPause)
+	}
+}

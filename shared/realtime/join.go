@@ -1,0 +1,157 @@
+package realtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"example.org/realtime/shared/contract"
+	"example.org/realtime/shared/wire"
+)
+
+// joinTries bounds how often a join that removals of its user keep overtaking starts again.
+const joinTries = 3
+
+// join puts the socket into the room of a conversation that its user takes part in: the room's row first, then the
+// connection's record of it, so that an end in between leaves no row behind.
+func (r *Receiver) join(ctx context.Context, m Message, in wire.Inbound) error {
+	data, err := contract.ParseRoom(in.Data)
+	if err != nil {
+		return err
+	}
+	if err := r.Members.Allowed(ctx, m.Identity.UserID, data.ConversationID); err != nil {
+		return err
+	}
+	room := contract.ConversationRoom(data.ConversationID)
+	at, err := r.enter(ctx, m, data.ConversationID)
+	if err != nil || at.IsZero() {
+		return err
+	}
+	if err := r.record(ctx, m.ConnectionID, room); err != nil {
+		if derr := r.Rooms.Delete(ctx, room, m.ConnectionID, at); derr != nil {
+			return errors.Join(err, derr)
+		}
+		return err
+	}
+	above, err := r.crowd.above(ctx, r.Timers, r.PresenceGlobalMax, r.Now())
+	if err != nil || !above {
+		return err
+	}
+	return r.Asker.Ask(ctx, Job{Presence: &PresenceJob{User: m.Identity.UserID, Rooms: []string{room}, AtMS: r.Now().UnixMilli()}})
+}
+
+// enter writes the room's row and returns the instant that it has; zero: a later leave or join has it already.
+func (r *Receiver) enter(ctx context.Context, m Message, conversation string) (time.Time, error) {
+	room := contract.ConversationRoom(conversation)
+	s := Socket{ID: m.ConnectionID, UserID: m.Identity.UserID, Protocol: m.Identity.Protocol, ConnectedAt: m.ConnectedAt}
+	at := m.At
+	for range joinTries {
+		err := r.Rooms.Join(ctx, room, s, at)
+		conflict, overtaken := errors.AsType[*RoomConflict](err)
+		if !overtaken {
+			return at, err
+		}
+		// The user may have been removed since it was looked up; after a removal, only being a participant again counts.
+		if err := r.Members.Allowed(ctx, s.UserID, conversation); err != nil {
+			return time.Time{}, err
+		}
+		if conflict.Left != TakenOut {
+			return time.Time{}, nil
+		}
+		at = conflict.At.Add(time.Millisecond)
+	}
+	return time.Time{}, fmt.Errorf("join %s: overtaken by %d removals", room, joinTries)
+}
+
+// record notes the room in the connection's row, and makes place there by dropping rooms that were left.
+func (r *Receiver) record(ctx context.Context, id, room string) error {
+	err := r.Recorded.AddRoom(ctx, id, room, r.RoomsPerSocket)
+	if errors.Is(err, ErrFull) {
+		if err = r.dropLeft(ctx, id); err == nil {
+			err = r.Recorded.AddRoom(ctx, id, room, r.RoomsPerSocket)
+		}
+	}
+	switch {
+	case errors.Is(err, ErrFull):
+		return &contract.Error{Code: contract.TooManyRooms, Message: fmt.Sprintf("this connection is in %d rooms already; leave one first", r.RoomsPerSocket)}
+	case errors.Is(err, ErrNotFound):
+		return errDeaf
+	}
+	return err
+}
+
+// dropLeft drops the rooms that the connection is no longer in from its record.
+func (r *Receiver) dropLeft(ctx context.Context, id string) error {
+	c, err := r.Connections.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	left, err := r.Rooms.Without(ctx, id, c.Rooms)
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	if err := r.Recorded.DropRooms(ctx, id, left); err != nil {
+		return err
+	}
+	still, err := r.Rooms.Without(ctx, id, left)
+	if err != nil {
+		return err
+	}
+	for _, room := range left { // joined again between the look and the write
+		if !slices.Contains(still, room) {
+			if err := r.Recorded.AddRoom(ctx, id, room, r.RoomsPerSocket); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// leave takes the socket out of the room of a conversation. Leaving a room that it is not in succeeds.
+func (r *Receiver) leave(ctx context.Context, m Message, in wire.Inbound) error {
+	data, err := contract.ParseRoom(in.Data)
+	if err != nil {
+		return err
+	}
+	room := contract.ConversationRoom(data.ConversationID)
+	s := Socket{ID: m.ConnectionID, UserID: m.Identity.UserID, Protocol: m.Identity.Protocol, ConnectedAt: m.ConnectedAt}
+	err = r.Rooms.Leave(ctx, room, s, LeftRoom, m.At)
+	conflict, overtaken := errors.AsType[*RoomConflict](err)
+	if overtaken && conflict.At.After(r.Now()) { // not a later join: a join after a removal is ahead of the clock
+		err = r.Rooms.Leave(ctx, room, s, LeftRoom, conflict.At)
+		_, overtaken = errors.AsType[*RoomConflict](err)
+	}
+	if overtaken {
+		return nil
+	}
+	return err
+}
+
+// crowdFor is how long a process believes the number of connections it read: sweep counts them once a minute.
+const crowdFor = time.Minute
+
+// crowd tells whether there are more connections than presence is global for. The zero crowd knows nothing yet.
+type crowd struct {
+	mu     sync.Mutex
+	active int
+	read   time.Time
+}
+
+func (c *crowd) above(ctx context.Context, timers Timers, limit int, now time.Time) (bool, error) {
+	if limit == 0 {
+		return false, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.read.IsZero() || now.Sub(c.read) >= crowdFor {
+		t, err := timers.Read(ctx)
+		if err != nil {
+			return false, err
+		}
+		c.active, c.read = t.Active, now
+	}
+	return c.active > limit, nil
+}

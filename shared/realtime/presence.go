@@ -1,0 +1,164 @@
+package realtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"time"
+
+	"example.org/realtime/shared/contract"
+)
+
+const (
+	// presenceRounds is how often a presence job posts again what moved while it was posting, before it asks for another.
+	presenceRounds = 3
+	// oldJob is the age above which a job is a retry, so that its version says nothing any more.
+	oldJob = 30 * time.Second
+)
+
+// presence tells everybody who may see it of a user's presence, and goes on until what was told is true.
+func (p *Publisher) presence(ctx context.Context, job PresenceJob) error {
+	dead, err := p.tell(ctx, job)
+	return errors.Join(err, p.bury(ctx, dead, p.tellHere))
+}
+
+// tell posts a user's presence, and returns the sockets that were gone.
+func (p *Publisher) tell(ctx context.Context, job PresenceJob) (gone []target, err error) {
+	who, err := p.observers(ctx, job.Rooms)
+	if err != nil {
+		return nil, err
+	}
+	now, err := p.Presences.Read(ctx, job.User)
+	if err != nil {
+		return nil, err
+	}
+	retry := p.Now().Sub(time.UnixMilli(job.AtMS)) > oldJob
+	ownRooms := who.limited && len(job.Rooms) > 0
+	if job.Version != 0 && job.Version != now.Version && !retry && !ownRooms {
+		return nil, nil // the newer write has its own job
+	}
+	ended := map[string]bool{}
+	for range presenceRounds {
+		to := who.sockets.with(now.sockets(), ended)
+		snapshot := now.snapshot(job.User, who.timer)
+		outcome := p.deliver(ctx, to, delivery{frame: p.snapshotFrames(snapshot, encode(snapshot))})
+		p.report(ctx, contract.PresenceUpdate, outcome)
+		for _, t := range outcome.gone {
+			ended[t.ID] = true
+		}
+		gone = append(gone, outcome.gone...)
+		told := now
+		if now, err = p.Presences.Read(ctx, job.User); err != nil {
+			return gone, err
+		}
+		if now.Version == told.Version && now.LastSeen.Equal(told.LastSeen) {
+			return gone, nil
+		}
+	}
+	return gone, p.Asker.Ask(ctx, Job{Presence: &PresenceJob{User: job.User, Rooms: job.Rooms, AtMS: p.Now().UnixMilli()}})
+}
+
+// observers are the sockets that may hear of a presence.
+type observers struct {
+	sockets targets
+	timer   Timer
+	limited bool // above PRESENCE_GLOBAL_MAX: not everybody, only the rooms
+}
+
+// observers lists everybody, or above the limit the sockets of those rooms, besides the user's own.
+func (p *Publisher) observers(ctx context.Context, rooms []string) (observers, error) {
+	limit := p.PresenceGlobalMax
+	timer, err := p.Timers.Read(ctx)
+	if err != nil {
+		return observers{}, err
+	}
+	who := observers{sockets: targets{}, timer: timer, limited: limit > 0 && timer.Active > limit}
+	if !who.limited {
+		everybody, err := p.Everyone.All(ctx, limit)
+		if err != nil {
+			return observers{}, err
+		}
+		if limit == 0 || len(everybody) <= limit {
+			who.sockets.add(everybody, "")
+			return who, nil
+		}
+		who.limited = true
+	}
+	p.Log.WarnContext(ctx, "more connections than PRESENCE_GLOBAL_MAX, presence goes to rooms only", "limit", limit)
+	p.Metrics.Put(map[string]float64{"PresenceLimited": 1})
+	for _, room := range rooms {
+		sockets, err := p.Rooms.Sockets(ctx, room, limit)
+		if err != nil {
+			return observers{}, err
+		}
+		if len(sockets) <= limit {
+			who.sockets.add(sockets, room)
+		}
+	}
+	return who, nil
+}
+
+// with is the audience and the user's own sockets, without those.
+func (t targets) with(own []Socket, without map[string]bool) targets {
+	all := maps.Clone(t)
+	all.add(own, "")
+	maps.DeleteFunc(all, func(id string, _ target) bool { return without[id] })
+	return all
+}
+
+// snapshotFrames encodes a snapshot once per protocol and view: raw is the whole, which only the user's own sockets see
+// unless ClientInfo.
+func (p *Publisher) snapshotFrames(s contract.PresenceSnapshot, raw json.RawMessage) func(Socket) []byte {
+	whole := eventFrames(contract.PresenceUpdate, raw)
+	masked := whole
+	if !p.ClientInfo {
+		masked = eventFrames(contract.PresenceUpdate, encode(s.Masked()))
+	}
+	return func(to Socket) []byte {
+		if to.UserID == s.UserID {
+			return whole[to.Protocol]
+		}
+		return masked[to.Protocol]
+	}
+}
+
+// snapshot is a presence as the contract shows it. A socket was last seen when it last spoke, or when sweep last verified
+// its shard.
+func (p Presence) snapshot(user string, t Timer) contract.PresenceSnapshot {
+	s := contract.PresenceSnapshot{UserID: user, IsOnline: len(p.Sockets) > 0, Sockets: make([]contract.PresenceSocket, 0, len(p.Sockets))}
+	last := p.LastSeen
+	for _, socket := range p.Sockets {
+		seen := socket.LastSeen
+		if verified := t.Shards[Shard(socket.ID)].Verified; verified.After(seen) {
+			seen = verified
+		}
+		if seen.After(last) {
+			last = seen
+		}
+		s.Sockets = append(s.Sockets, contract.PresenceSocket{
+			SocketID:    socket.ID,
+			ConnectedAt: millis(socket.ConnectedAt),
+			LastSeen:    millis(seen),
+			UserAgent:   text(socket.UserAgent),
+			IP:          text(socket.IP),
+		})
+	}
+	s.LastSeen = millis(last)
+	return s
+}
+
+func millis(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
+	}
+	ms := t.UnixMilli()
+	return &ms
+}
+
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,198 @@
+package realtime
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"example.org/realtime/shared/contract"
+	"example.org/realtime/shared/wire"
+)
+
+// Publisher sends events to connections: what backends publish, and the jobs that the functions ask for.
+type Publisher struct {
+	Connections Connections
+	Everyone    Everyone
+	Presences   Presences
+	Rooms       Rooms
+	Ledger      Ledger
+	Timers      Timers
+	Poster      Poster
+	Asker       Asker
+	Metrics     Metrics
+	Log         *slog.Logger
+	Now         func() time.Time
+
+	PresenceGlobalMax int  // 0: presence is global at any number of connections
+	ClientInfo        bool // user agents and ips reach everybody
+}
+
+const (
+	// endReserve is what a publish keeps of its time to store its answer and return it.
+	endReserve = 3 * time.Second
+	// leaseReserve is how long after its deadline an invocation certainly does nothing more.
+	leaseReserve = 5 * time.Second
+	// maxInvocation is taken for the time left where the context has no deadline.
+	maxInvocation = time.Minute
+)
+
+// Publish sends an event to its audience, each socket once, and says what became of it. hash identifies the request
+// without its id: the same id with another hash is refused. Errors to return to the caller as they are:
+// *contract.ValidationError and *contract.PublishInProgress; with any other, nothing was posted.
+func (p *Publisher) Publish(ctx context.Context, req *contract.Publish, hash string) (contract.Published, error) {
+	frames := eventFrames(req.Event, req.Data)
+	for _, frame := range frames {
+		if len(frame) > contract.MaxEventBytes {
+			return contract.Published{}, &contract.ValidationError{
+				Field:   "data",
+				Message: fmt.Sprintf("%d bytes at most once encoded as an event, this has %d", contract.MaxEventBytes, len(frame)),
+			}
+		}
+	}
+	if req.ID == "" {
+		answer, gone, err := p.send(ctx, req, frames)
+		p.clean(ctx, gone)
+		return answer, err
+	}
+	owner := rand.Text()
+	stored, err := p.Ledger.Begin(ctx, req.ID, owner, hash, p.deadline(ctx).Add(leaseReserve))
+	switch {
+	case errors.Is(err, ErrBusy):
+		return contract.Published{}, &contract.PublishInProgress{ID: req.ID}
+	case errors.Is(err, ErrChanged):
+		return contract.Published{}, &contract.ValidationError{Field: "id", Message: "was used for another request within 24 hours; choose another one"}
+	case err != nil:
+		return contract.Published{}, err
+	case stored != nil:
+		answer := contract.Published{}
+		if err := json.Unmarshal(stored, &answer); err != nil {
+			return contract.Published{}, fmt.Errorf("stored answer of publish %q: %w", req.ID, err)
+		}
+		answer.Duplicate = true
+		return answer, nil
+	}
+	answer, gone, err := p.send(ctx, req, frames)
+	if err != nil {
+		return contract.Published{}, errors.Join(err, p.Ledger.Release(ctx, req.ID, owner))
+	}
+	if err := p.Ledger.End(ctx, req.ID, owner, encode(answer)); err != nil {
+		p.Log.ErrorContext(ctx, "answer not stored, the id may be published again", "error", err)
+	}
+	p.clean(ctx, gone)
+	return answer, nil
+}
+
+// clean removes sockets that a publish found gone.
+func (p *Publisher) clean(ctx context.Context, gone []target) {
+	ctx, cancel := context.WithDeadline(ctx, p.deadline(ctx).Add(-endReserve))
+	defer cancel()
+	if err := p.bury(ctx, gone, p.ask); err != nil {
+		p.Log.WarnContext(ctx, "gone sockets not all removed, left to sweep", "error", err)
+	}
+}
+
+func (p *Publisher) deadline(ctx context.Context) time.Time {
+	if deadline, ok := ctx.Deadline(); ok {
+		return deadline
+	}
+	return p.Now().Add(maxInvocation)
+}
+
+// eventFrames encodes an event once per protocol.
+func eventFrames(event string, payload json.RawMessage) map[wire.Protocol][]byte {
+	frames := make(map[wire.Protocol][]byte, len(wire.Protocols))
+	for _, protocol := range wire.Protocols {
+		frames[protocol] = wire.Event(protocol, event, payload)
+	}
+	return frames
+}
+
+// send posts an event to its audience. An error means that nothing was posted.
+func (p *Publisher) send(ctx context.Context, req *contract.Publish, frames map[wire.Protocol][]byte) (contract.Published, []target, error) {
+	to, err := p.audience(ctx, req)
+	if err != nil {
+		return contract.Published{}, nil, err
+	}
+	to.except(req.Except)
+	d := delivery{frame: func(s Socket) []byte { return frames[s.Protocol] }}
+	switch req.Event {
+	case contract.PresenceUpdate:
+		d.frame = p.snapshotFrames(*req.Presence, req.Data)
+	case contract.SystemDisconnect:
+		d.closing = true
+	}
+	ctx, cancel := context.WithDeadline(ctx, p.deadline(ctx).Add(-endReserve))
+	defer cancel()
+	o := p.deliver(ctx, to, d)
+	p.report(ctx, req.Event, o)
+	answer := contract.Published{
+		ID: req.ID, Event: req.Event, Matched: len(to), Delivered: o.delivered, Gone: len(o.gone), Failed: o.failed,
+	}
+	return answer, o.gone, nil
+}
+
+// report puts what became of an event into the metrics, and the failures into the log.
+func (p *Publisher) report(ctx context.Context, event string, o outcome) {
+	p.Metrics.Put(map[string]float64{"Delivered": float64(o.delivered), "Gone": float64(len(o.gone)), "Failed": float64(o.failed)})
+	if o.failed > 0 {
+		p.Log.WarnContext(ctx, "posts failed", "event", event, "failed", o.failed, "delivered", o.delivered, "first_error", o.firstError)
+	}
+}
+
+// Do does a job that a function asked for. An error has Lambda try again; everything in a job may happen twice.
+func (p *Publisher) Do(ctx context.Context, job Job) error {
+	ctx, cancel := context.WithDeadline(ctx, p.deadline(ctx).Add(-endReserve))
+	defer cancel()
+	switch {
+	case job.Welcome != nil:
+		return p.welcome(ctx, *job.Welcome)
+	case job.Refuse != nil:
+		return p.refuse(ctx, *job.Refuse)
+	case job.Presence != nil:
+		return p.presence(ctx, *job.Presence)
+	case job.Verify != nil:
+		return p.verify(ctx, *job.Verify)
+	}
+	return &contract.ValidationError{Field: "job", Message: "must have one of welcome, refuse, presence, verify"}
+}
+
+// welcomeWait is how long a welcome waits for the handshake to be done.
+const welcomeWait = 5 * time.Second
+
+// welcome tells a connection that it is in its personal room, then everybody that its user is online.
+func (p *Publisher) welcome(ctx context.Context, w Welcome) error {
+	ready := encode(contract.Ready{Message: "You are connected: notifications for this user arrive here.", UserID: w.User})
+	err := ignoreGone(p.post(ctx, w.Connection, wire.Event(wire.JSON, contract.NotificationsReady, ready), welcomeWait))
+	return errors.Join(err, p.presence(ctx, PresenceJob{User: w.User, Version: w.Version, AtMS: w.AtMS}))
+}
+
+// refuse tells a connection why it may not stay, and closes it, told or not.
+func (p *Publisher) refuse(ctx context.Context, r Refuse) error {
+	err := p.post(ctx, r.Connection, wire.Event(wire.JSON, contract.ErrorEvent, encode(r.Error)), welcomeWait)
+	if errors.Is(err, ErrGone) {
+		return nil
+	}
+	return errors.Join(err, ignoreGone(p.Poster.Close(ctx, r.Connection)))
+}
+
+// verify asks API Gateway for each of a user's sockets, and removes the dead ones.
+func (p *Publisher) verify(ctx context.Context, v Verify) error {
+	presence, err := p.Presences.Read(ctx, v.User)
+	if err != nil {
+		return err
+	}
+	var dead []target
+	for _, s := range presence.Sockets {
+		switch _, err := p.Poster.LastActive(ctx, s.ID); {
+		case errors.Is(err, ErrGone):
+			dead = append(dead, target{Socket: s.Socket})
+		case err != nil:
+			return err
+		}
+	}
+	return p.bury(ctx, dead, p.tellHere)
+}
