@@ -1,0 +1,118 @@
+# make, or make help, lists what there is to do. A machine that has Go can run, test and talk to the system; what else
+# make check needs it fetches into .tools (Python 3.11, Java 17, Maven and a C compiler have to be there).
+
+GOLANGCI_LINT_VERSION := v2.15.0
+
+TOOLS         := .tools
+GOLANGCI_LINT := $(TOOLS)/golangci-lint/$(GOLANGCI_LINT_VERSION)/golangci-lint
+SAM_CLI       := $(TOOLS)/sam-cli/bin
+AWS_CLI       := $(TOOLS)/aws-cli/bin
+DYNAMODB      := $(TOOLS)/dynamodb-local/lib
+
+SEEDS    ?= 1000
+FUZZTIME ?= 30s
+
+export SAM_CLI_TELEMETRY := 0
+export AWS_DEFAULT_REGION ?= us-east-1
+
+# given NAME: its value if it was given as an argument of make. USER, for one, is in the environment of most shells, and a
+# token for whoever is logged in is not what `make token` should print.
+given = $(if $(findstring command line,$(origin $1)),$($1))
+# quote TEXT: one word for the shell.
+quote = '$(subst ','\'',$1)'
+# need NAME,USAGE: ends make unless NAME was given.
+need = $(if $(call given,$1),,$(error usage: make $2))
+
+.DEFAULT_GOAL := help
+.PHONY: help run token client publish participants test sim fuzz check lint race dynamodb sam samples build tools clean
+
+help: ## List what there is to do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## The whole system on this machine
+	@go run ./infra/local
+
+token: ## Print a token: USER=alice [TTL=1h]
+	$(call need,USER,token USER=alice [TTL=1h])
+	@go run ./infra/local token -user $(call quote,$(USER)) $(if $(call given,TTL),-ttl $(call quote,$(TTL)))
+
+client: ## A client in the terminal: USER=alice
+	$(call need,USER,client USER=alice)
+	@go run ./infra/local client -user $(call quote,$(USER))
+
+participants: ## Say who takes part in a conversation: CONVERSATION=c1 USERS=alice,bob
+	$(call need,CONVERSATION,participants CONVERSATION=c1 USERS=alice$(comma)bob)
+	$(call need,USERS,participants CONVERSATION=c1 USERS=alice$(comma)bob)
+	@go run ./infra/local participants -conversation $(call quote,$(CONVERSATION)) -users $(call quote,$(USERS))
+
+publish: ## Send an event as a backend does: FILE=events/publish/messages-new.json
+	$(call need,FILE,publish FILE=events/publish/messages-new.json)
+	@go run ./infra/local publish -file $(call quote,$(FILE))
+
+comma := ,
+
+test: ## Vet and test; needs Go only
+	go vet ./...
+	go test -shuffle=on -count=1 ./...
+
+fuzz: ## Every fuzz target for FUZZTIME=30s
+	@for package in $$(go list ./shared/...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
+check: ## Everything that CI checks after make test
+	@infra/tools/steps lint sam samples dynamodb race
+
+lint: $(GOLANGCI_LINT) ## golangci-lint, import rules included
+	$(GOLANGCI_LINT) run
+
+race: ## All tests with the race detector
+	go test -race -shuffle=on -count=1 ./...
+
+dynamodb: $(DYNAMODB) ## Store suite and table comparison on DynamoDB Local
+	infra/tools/dynamodb-local go test -shuffle=on -count=1 ./shared/store/... ./infra/local/table/...
+
+sam: $(SAM_CLI) ## Validate and transform the template, build the functions as for a deployment
+	$(SAM_CLI)/sam validate --lint
+	$(SAM_CLI)/cfn-lint template.yaml
+	$(SAM_CLI)/python infra/tools/transform.py
+	$(SAM_CLI)/sam build
+
+samples: $(SAM_CLI) $(AWS_CLI) $(DYNAMODB) ## Functions answer the samples of events/ behind SAM CLI's Invoke service
+	LAMBDA_GOARCH=$$(go env GOARCH) $(SAM_CLI)/sam build --build-dir .build/sam
+	infra/tools/dynamodb-local $(SAM_CLI)/python infra/tools/samples.py
+
+build: $(SAM_CLI) ## The functions as sam deploy takes them
+	$(SAM_CLI)/sam build
+
+tools: $(GOLANGCI_LINT) $(SAM_CLI) $(AWS_CLI) $(DYNAMODB) ## Fetch what make check needs into .tools
+
+$(GOLANGCI_LINT):
+	@echo "golangci-lint $(GOLANGCI_LINT_VERSION): two minutes to build"
+	GOBIN=$(abspath $(@D)) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+$(SAM_CLI) $(AWS_CLI): $(TOOLS)/%/bin: infra/tools/%.txt
+	@echo "$*: half a minute to fetch"
+	rm -rf $(@D)
+	python3 -m venv $(@D)
+	$@/pip install --quiet --disable-pip-version-check -r $< || { rm -rf $(@D); exit 1; }
+	@touch $@
+
+$(DYNAMODB): infra/local/dynamodblocal/pom.xml
+	@echo "DynamoDB Local: ten seconds to fetch"
+	rm -rf $@
+	mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(abspath $@) || { rm -rf $@; exit 1; }
+	@touch $@
+
+clean: ## Remove what was built and fetched
+	rm -rf .build .aws-sam $(TOOLS)
+
+# sam build calls build-<logical id>: JoinFunction is functions/join. LAMBDA_GOARCH is for running the result on this
+# machine; the template says arm64.
+LAMBDA_GOARCH ?= arm64
+build-%Function:
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_GOARCH) go build -tags lambda.norpc -trimpath -buildvcs=false -ldflags '-s -w -buildid=' \
+		-o $(ARTIFACTS_DIR)/bootstrap ./functions/$(shell echo $* | tr A-Z a-z)
