@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""SAM CLI's Invoke service, as in `sam local start-lambda`, on a machine without Docker.
+
+Template, environment, function names and HTTP are SAM CLI's own code. Instead of a container with AWS's Lambda Runtime
+Interface Emulator in it, each function gets the emulator alone, the one that SAM CLI ships. Hence the functions have to be
+built for this machine:
+
+    LAMBDA_GOARCH=$(go env GOARCH) sam build --build-dir .build/sam
+
+As with sam local, a variable of this program's environment takes the place of the template's value for it, in the
+functions that have that variable:
+
+    AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:8000 CONNECTIONS_ENDPOINT=http://127.0.0.1:3001/local sam_invoke.py
+"""
+
+import argparse
+import collections
+import os
+import platform
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import samcli
+from samcli.commands.local.lib.local_lambda import LocalLambdaRunner
+from samcli.lib.providers.sam_function_provider import SamFunctionProvider
+from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
+from samcli.local.docker.exceptions import ProcessSigTermException
+from samcli.local.lambda_service.local_lambda_http_service import LocalLambdaHttpService
+
+ARCHITECTURE = {"arm64": "arm64", "aarch64": "arm64"}.get(platform.machine().lower(), "x86_64")
+EMULATOR = Path(samcli.__file__).parent / "local" / "rapid" / f"aws-lambda-rie-{ARCHITECTURE}"
+
+
+class Emulator:
+    """One execution environment: the emulator and, under it, one process of a function. One event at a time."""
+
+    def __init__(self, config, environment):
+        invoke, runtime = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{invoke}/2015-03-31/functions/function/invocations"
+        self.process = subprocess.Popen(
+            [EMULATOR, "--log-level", "error",
+             "--runtime-interface-emulator-address", f"127.0.0.1:{invoke}",
+             "--runtime-api-address", f"127.0.0.1:{runtime}",
+             Path(config.code_abs_path) / "bootstrap"],
+            cwd=config.code_abs_path,
+            env={"PATH": os.defpath, **environment},
+            stdout=sys.stderr.fileno(),
+            start_new_session=True,  # Ctrl-C is for this program, which then stops it
+        )
+        deadline = time.monotonic() + 10
+        while not listens(invoke):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"{config.name}: the emulator did not start")
+            time.sleep(0.005)
+
+    def invoke(self, event):
+        request = urllib.request.Request(self.url, event.encode(), {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request) as response:
+                return response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+
+    def stop(self):
+        self.process.terminate()  # it ends the function's process too
+        try:
+            self.process.wait(2)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Runtime:
+    """Takes the place of samcli.local.lambdafn.runtime.LambdaRuntime. A function has a bounded number of emulators, which
+    stay warm; further events wait."""
+
+    def __init__(self, bound, environment=lambda name: {}):
+        self.environment = environment  # of one function, on top of the template's and SAM CLI's
+        self.lock = threading.Lock()
+        self.idle = collections.defaultdict(list)
+        self.turns = collections.defaultdict(lambda: threading.BoundedSemaphore(bound))
+        self.all = set()
+
+    def invoke(self, function_config, event, *_, stdout=None, **__):
+        name = function_config.name
+        with self.lock:
+            turn = self.turns[name]
+        with turn:
+            with self.lock:
+                emulator = self.idle[name].pop() if self.idle[name] else None
+            if emulator is None:
+                emulator = Emulator(function_config, {**function_config.env_vars.resolve(), **self.environment(name)})
+                with self.lock:
+                    self.all.add(emulator)
+            try:
+                answer = emulator.invoke(event)
+            except OSError as error:
+                answer = f'{{"errorType": "Runtime.ExitError", "errorMessage": "{type(error).__name__}"}}'
+            if "Task timed out" in answer or '"errorType":"Runtime.' in answer.replace(" ", ""):
+                with self.lock:
+                    self.all.discard(emulator)
+                emulator.stop()
+            else:
+                with self.lock:
+                    self.idle[name].append(emulator)
+        stdout.write_str(answer)
+
+    def stop(self):
+        with self.lock:
+            emulators, self.all = self.all, set()
+        for emulator in emulators:
+            emulator.stop()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def listens(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+def service(template, host, port, runtime):
+    """The Invoke service for the functions of a built template, ready to run()."""
+    stacks, _ = SamLocalStackProvider.get_stacks(str(template))
+    provider = SamFunctionProvider(stacks, use_raw_codeuri=True)
+    for function in provider.get_all():
+        if not (Path(template).parent / function.function_id / "bootstrap").exists():
+            sys.exit(f"{template}: {function.function_id} is not built there: sam build --build-dir {Path(template).parent}")
+    root = str(Path(template).parent.resolve())
+    runner = LocalLambdaRunner(runtime, provider, root, root)
+    served = LocalLambdaHttpService(runner, port, host)
+    served.create()
+    return served
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--template", type=Path, default=".build/sam/template.yaml", help="built by sam build (%(default)s)")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=3003)
+    parser.add_argument("--processes", type=int, default=8, help="of one function at most (%(default)s)")
+    given = parser.parse_args()
+    if not given.template.exists():
+        parser.error(f"{given.template} is not there: LAMBDA_GOARCH=$(go env GOARCH) sam build --build-dir {given.template.parent}")
+    if listens(given.port):
+        parser.error(f"port {given.port} is taken: --port takes another")
+    runtime = Runtime(given.processes)
+    print(f"SAM CLI's Invoke service on http://{given.host}:{given.port}", flush=True)
+    try:
+        service(given.template, given.host, given.port, runtime).run()
+    except (KeyboardInterrupt, ProcessSigTermException):
+        pass
+    finally:
+        runtime.stop()
+
+
+if __name__ == "__main__":
+    main()
