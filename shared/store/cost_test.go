@@ -1,0 +1,233 @@
+package store_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"example.org/realtime/shared/contract"
+	"example.org/realtime/shared/realtime"
+	"example.org/realtime/shared/wire"
+)
+
+// costs wants a step to take that many request units, in that many calls.
+func (s *suite) costs(t *testing.T, step string, want units, calls int, do func() error) {
+	t.Helper()
+	s.meter.take()
+	ok(t, do())
+	got, n := s.meter.take()
+	t.Logf("%-50s %5.1f WRU %5.1f RRU, calls: %d", step, got.Write, got.Read, n)
+	if got != want || n != calls {
+		t.Errorf("%s: %+v in %d calls, want %+v in %d", step, got, n, want, calls)
+	}
+}
+
+// TestCosts asserts the request units of each operation, where every item is within one unit: 1 KB a write, 4 KB a read.
+func TestCosts(t *testing.T) {
+	onEngines(t, func(t *testing.T, s *suite) {
+		ctx := t.Context()
+		c := connection("0b1f7c9e-6f5d-4c39-9a53-1f6ea0c1d2b3")
+		c.TokenExpiry = start.Truncate(time.Second)
+		socket := realtime.PresenceSocket{Socket: socketOf(c), LastSeen: start, UserAgent: strings.Repeat("u", contract.MaxUserAgentBytes), IP: "2001:db8:85a3::8a2e:370:7334"}
+		rooms := []string{room, "conversation:c2", "conversation:c3"}
+		recorded := c
+		recorded.Rooms = rooms
+		write := units{Write: 1}
+		read := units{Read: 1}
+
+		s.costs(t, "connect: put CONN", write, 1, func() error { return s.Connections.Put(ctx, c) })
+		s.costs(t, "connect: add socket", write, 1, func() error {
+			_, err := s.Presences.Add(ctx, c.UserID, socket, maxSockets)
+			return err
+		})
+		s.costs(t, "heartbeat", write, 1, func() error {
+			_, err := s.Presences.Touch(ctx, c.UserID, c.ID, start, 0)
+			return err
+		})
+		s.costs(t, "read presence", read, 1, func() error {
+			_, err := s.Presences.Read(ctx, c.UserID)
+			return err
+		})
+		s.costs(t, "add participant", write, 1, func() error {
+			_, err := s.Participants.Add(ctx, "c1", c.UserID)
+			return err
+		})
+		s.costs(t, "join: is a participant", read, 1, func() error { return s.Participants.Allowed(ctx, c.UserID, "c1") })
+		s.costs(t, "join: room row", write, 1, func() error { return s.Rooms.Join(ctx, room, socket.Socket, at(1)) })
+		s.costs(t, "join: record room", write, 1, func() error { return s.Connections.AddRoom(ctx, c.ID, room, 100) })
+		for _, other := range rooms[1:] {
+			ok(t, s.Rooms.Join(ctx, other, socket.Socket, at(1)))
+			ok(t, s.Connections.AddRoom(ctx, c.ID, other, 100))
+		}
+		s.costs(t, "rooms left, of 3", units{Read: 3}, 1, func() error {
+			_, err := s.Rooms.Without(ctx, c.ID, rooms)
+			return err
+		})
+		s.costs(t, "leave", write, 1, func() error { return s.Rooms.Leave(ctx, rooms[1], socket.Socket, realtime.LeftRoom, at(2)) })
+		s.costs(t, "drop rooms", write, 1, func() error { return s.Connections.DropRooms(ctx, c.ID, rooms[1:2]) })
+		ok(t, s.Connections.AddRoom(ctx, c.ID, rooms[1], 100))
+		s.costs(t, "remove participant", write, 1, func() error {
+			_, err := s.Participants.Remove(ctx, "c1", c.UserID)
+			return err
+		})
+		s.costs(t, "remove participant: a socket out of the room", write, 1, func() error {
+			return s.Rooms.Leave(ctx, room, socket.Socket, realtime.TakenOut, at(1000))
+		})
+		s.costs(t, "disconnect: read CONN", read, 1, func() error {
+			_, err := s.Connections.Get(ctx, c.ID)
+			return err
+		})
+		s.costs(t, "disconnect: remove socket", write, 1, func() error {
+			_, err := s.Presences.Remove(ctx, c.UserID, c.ID, start, time.Time{})
+			return err
+		})
+		s.costs(t, "disconnect: 3 room rows", units{Write: 3}, 3, func() error {
+			for _, r := range rooms {
+				ok(t, s.Rooms.Delete(ctx, r, c.ID, time.Time{}))
+			}
+			return nil
+		})
+		s.costs(t, "disconnect: delete CONN", write, 1, func() error { return s.Connections.Delete(ctx, recorded) })
+		s.costs(t, "disconnect before connect: end", write, 1, func() error { return s.Connections.End(ctx, c) })
+
+		s.costs(t, "publish with an id: begin", write, 1, func() error {
+			_, err := s.Ledger.Begin(ctx, "p1", "owner", strings.Repeat("h", 64), at(1))
+			return err
+		})
+		s.costs(t, "publish with an id: end", write, 1, func() error {
+			return s.Ledger.End(ctx, "p1", "owner", []byte(`{"id":"p1","event":"messages:new","matched":5,"delivered":5,"gone":0,"failed":0,"duplicate":false}`))
+		})
+		ok(t, s.Ledger.Release(ctx, "p1", "nobody"))
+		_, err := s.Ledger.Begin(ctx, "p2", "owner", "h", at(1))
+		ok(t, err)
+		s.costs(t, "publish with an id: release", write, 1, func() error { return s.Ledger.Release(ctx, "p2", "owner") })
+	})
+}
+
+func TestCostOfSweep(t *testing.T) {
+	onEngines(t, func(t *testing.T, s *suite) {
+		ctx := t.Context()
+		timer := realtime.Timer{
+			Walk:   realtime.Walk{Shard: 15, After: newID(), Started: start, Verify: true, Count: 100_000},
+			Active: 1_000_000, Peak: 1_000_000,
+		}
+		for i := range timer.Shards {
+			timer.Shards[i] = realtime.ShardTimer{Walked: at(i), Verified: at(i), Count: 123_456}
+		}
+		const owner = "ABCDEFGHIJKLMNOPQRSTUVWXYZ" // crypto/rand.Text
+		s.costs(t, "begin", units{Write: 1}, 1, func() error {
+			_, err := s.Timers.Begin(ctx, owner, start, at(60_000))
+			return err
+		})
+		s.costs(t, "16 shards done", units{Write: 16}, 16, func() error {
+			for range realtime.Shards {
+				ok(t, s.Timers.Save(ctx, owner, timer))
+			}
+			return nil
+		})
+		s.costs(t, "end", units{Write: 1}, 1, func() error { return s.Timers.End(ctx, owner, timer) })
+		s.costs(t, "read", units{Read: 0.5}, 1, func() error {
+			_, err := s.Timers.Read(ctx)
+			return err
+		})
+	})
+}
+
+// TestCostOfEveryone has rows in every shard, because DynamoDB Local takes nothing for an empty query, and DynamoDB half
+// a unit or a whole one.
+func TestCostOfEveryone(t *testing.T) {
+	onEngines(t, func(t *testing.T, s *suite) {
+		var all []realtime.Connection
+		for shard := range realtime.Shards {
+			for _, id := range newIDs(20, shard) {
+				c := connection("0b1f7c9e-6f5d-4c39-9a53-1f6ea0c1d2b3")
+				c.ID, c.TokenExpiry = id, start
+				all = append(all, c)
+			}
+		}
+		s.putAll(t, all)
+		s.costs(t, "list 320 connections", units{Read: 16}, 16, func() error {
+			got, err := s.Connections.All(t.Context(), 0)
+			equal(t, len(got), 320)
+			return err
+		})
+		s.costs(t, "list 320 connections, at most 320", units{Read: 16}, 16, func() error {
+			got, err := s.Connections.All(t.Context(), 320)
+			equal(t, len(got), 320)
+			return err
+		})
+		s.costs(t, "walk 320 connections, eventually consistent", units{Read: 8}, 16, func() error {
+			for shard := range realtime.Shards {
+				_, _, err := s.Connections.Page(t.Context(), shard, "")
+				ok(t, err)
+			}
+			return nil
+		})
+		s.meter.take()
+		got, err := s.Connections.All(t.Context(), 50)
+		ok(t, err)
+		spent, calls := s.meter.take()
+		t.Logf("stopped after %d of 320 with limit 50: %+v in %d calls", len(got), spent, calls)
+		if calls >= realtime.Shards {
+			t.Errorf("%d queries for a limit of 50, want fewer than all shards", calls)
+		}
+	})
+}
+
+func TestCostOfRoom(t *testing.T) {
+	onEngines(t, func(t *testing.T, s *suite) {
+		for range 40 {
+			socket := socketOf(connection("0b1f7c9e-6f5d-4c39-9a53-1f6ea0c1d2b3"))
+			ok(t, s.Rooms.Join(t.Context(), "conversation:0b1f7c9e-6f5d-4c39-9a53-1f6ea0c1d2b3", socket, at(1)))
+		}
+		s.costs(t, "a room of 40", units{Read: 1.5}, 1, func() error {
+			got, err := s.Rooms.Sockets(t.Context(), "conversation:0b1f7c9e-6f5d-4c39-9a53-1f6ea0c1d2b3", 0)
+			equal(t, len(got), 40)
+			return err
+		})
+	})
+}
+
+// TestCostOfLargeItems has the largest items that the limits allow.
+func TestCostOfLargeItems(t *testing.T) {
+	onEngines(t, func(t *testing.T, s *suite) {
+		ctx := t.Context()
+		const user = "0b1f7c9e-6f5d-4c39-9a53-1f6ea0c1d2b3"
+		var last realtime.PresenceSocket
+		for range maxSockets - 1 {
+			last = presenceSocket(user)
+			last.UserAgent, last.IP = strings.Repeat("u", contract.MaxUserAgentBytes), "203.0.113.255"
+			_, err := s.Presences.Add(ctx, user, last, maxSockets)
+			ok(t, err)
+		}
+		last.ID = newID()
+		s.costs(t, "32nd socket of a user", units{Write: 7}, 1, func() error {
+			_, err := s.Presences.Add(ctx, user, last, maxSockets)
+			return err
+		})
+		s.costs(t, "heartbeat of one of 32 sockets", units{Write: 7}, 1, func() error {
+			_, err := s.Presences.Touch(ctx, user, last.ID, start, 0)
+			return err
+		})
+		s.costs(t, "read a user of 32 sockets", units{Read: 2}, 1, func() error {
+			_, err := s.Presences.Read(ctx, user)
+			return err
+		})
+		s.costs(t, "remove one of 32 sockets", units{Write: 7}, 1, func() error {
+			_, err := s.Presences.Remove(ctx, user, last.ID, start, time.Time{})
+			return err
+		})
+
+		c := realtime.Connection{ID: newID(), UserID: user, Protocol: wire.JSON, ConnectedAt: start}
+		for n := range 99 {
+			c.Rooms = append(c.Rooms, fmt.Sprintf("conversation:%036d", n))
+		}
+		ok(t, s.Connections.Put(ctx, c))
+		hundredth := fmt.Sprintf("conversation:%036d", 99)
+		s.costs(t, "100th room of a connection", units{Write: 5}, 1, func() error { return s.Connections.AddRoom(ctx, c.ID, hundredth, 100) })
+		c.Rooms = append(slices.Clone(c.Rooms), hundredth)
+		s.costs(t, "delete a connection of 100 rooms", units{Write: 5}, 1, func() error { return s.Connections.Delete(ctx, c) })
+	})
+}

@@ -1,0 +1,188 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"example.org/realtime/shared/contract"
+	"example.org/realtime/shared/realtime"
+	"example.org/realtime/shared/wire"
+)
+
+// Rooms are the ROOM rows: realtime.Rooms. The latest operation has the row whatever order they come in; of a join and
+// a leave at the same millisecond the leave has it.
+type Rooms struct{ *table }
+
+const (
+	// membershipAge, after the socket connected, is when it cannot be in a room any more.
+	membershipAge = contract.MaxConnectionAge + 10*time.Minute
+	// tombstoneAge is how late a join may come and still lose to the leave that was later.
+	tombstoneAge = 10 * time.Minute
+)
+
+type roomRow struct {
+	SK       string `dynamodbav:"sk"`
+	User     string `dynamodbav:"user"`
+	Protocol string `dynamodbav:"protocol"`
+	T        int64  `dynamodbav:"t"` // ms, of the last join or leave
+	Left     string `dynamodbav:"left"`
+	Exp      int64  `dynamodbav:"exp"`
+}
+
+// Join implements realtime.Rooms. The row has no connectedAt of its own: exp tells it, in whole seconds, rounded up,
+// because a socket that seems younger than it is gets another try where one that seems older would not.
+func (r *Rooms) Join(ctx context.Context, room string, s realtime.Socket, at time.Time) error {
+	const op = "join"
+	k := roomKey(room, s.ID)
+	there, err := r.update(ctx, op, k, &dynamodb.UpdateItemInput{
+		UpdateExpression:    new("SET #user = :user, #protocol = :protocol, #t = :t, #exp = :exp REMOVE #left"),
+		ConditionExpression: new("attribute_not_exists(#t) OR #t < :t OR (#t = :t AND attribute_not_exists(#left))"),
+		ExpressionAttributeValues: values{
+			":user":     text(s.UserID),
+			":protocol": text(string(s.Protocol)),
+			":t":        number(millis(at)),
+			":exp":      number(s.ConnectedAt.Add(membershipAge + time.Second - time.Millisecond).Unix()),
+		},
+	})
+	return overtaken(op, k, there, err)
+}
+
+// Leave implements realtime.Rooms.
+func (r *Rooms) Leave(ctx context.Context, room string, s realtime.Socket, why realtime.Left, at time.Time) error {
+	const op = "leave"
+	k := roomKey(room, s.ID)
+	there, err := r.update(ctx, op, k, &dynamodb.UpdateItemInput{
+		UpdateExpression:    new("SET #user = :user, #protocol = :protocol, #t = :t, #exp = :exp, #left = :left"),
+		ConditionExpression: new("attribute_not_exists(#t) OR #t <= :t"),
+		ExpressionAttributeValues: values{
+			":user":     text(s.UserID),
+			":protocol": text(string(s.Protocol)),
+			":t":        number(millis(at)),
+			":exp":      number(r.now().Add(tombstoneAge).Unix()),
+			":left":     text(string(why)),
+		},
+	})
+	return overtaken(op, k, there, err)
+}
+
+// overtaken makes a failed condition a *realtime.RoomConflict.
+func overtaken(op string, k key, there item, err error) error {
+	if !errors.Is(err, errCondition) {
+		return err
+	}
+	var row roomRow
+	if err := decode(op, k, there, &row); err != nil {
+		return err
+	}
+	return &realtime.RoomConflict{At: fromMillis(row.T), Left: realtime.Left(row.Left)}
+}
+
+// Delete implements realtime.Rooms. A row that is not there, or that a later operation has, is no error.
+func (r *Rooms) Delete(ctx context.Context, room, id string, at time.Time) error {
+	in := &dynamodb.DeleteItemInput{}
+	if !at.IsZero() {
+		in.ConditionExpression = new("#t = :t AND attribute_not_exists(#left)")
+		in.ExpressionAttributeValues = values{":t": number(millis(at))}
+	}
+	_, err := r.delete(ctx, "delete room row", roomKey(room, id), in)
+	if errors.Is(err, errCondition) {
+		return nil
+	}
+	return err
+}
+
+// Sockets implements realtime.Rooms. A list of at most limit is whole; a socket's ConnectedAt is up to a second late.
+func (r *Rooms) Sockets(ctx context.Context, room string, limit int) (sockets []realtime.Socket, err error) {
+	for after := ""; ; {
+		in := &dynamodb.QueryInput{ConsistentRead: new(true)}
+		if limit > 0 {
+			in.Limit = new(int32(limit + 1))
+		}
+		var rows []roomRow
+		next, err := r.query(ctx, "list room", key{room, roomPrefix}, after, in, &rows)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			if r.joined(row) {
+				sockets = append(sockets, realtime.Socket{
+					ID:          roomConnection(row.SK),
+					UserID:      row.User,
+					Protocol:    wire.Protocol(row.Protocol),
+					ConnectedAt: time.Unix(row.Exp, 0).Add(-membershipAge).UTC(),
+				})
+			}
+		}
+		if next == "" || limit > 0 && len(sockets) > limit {
+			return sockets, nil
+		}
+		after = next
+	}
+}
+
+// Without implements realtime.Rooms. What DynamoDB leaves unprocessed is asked for again until ctx ends.
+func (r *Rooms) Without(ctx context.Context, id string, rooms []string) ([]string, error) {
+	const op = "read rooms"
+	if len(rooms) == 0 {
+		return nil, nil
+	}
+	of := key{"rooms", id}
+	keys := make([]item, len(rooms))
+	for i, room := range rooms {
+		keys[i] = roomKey(room, id).item()
+	}
+	request := map[string]types.KeysAndAttributes{*r.name: {Keys: keys, ConsistentRead: new(true)}}
+	in := make(map[string]bool, len(rooms))
+	for attempt := 0; len(request) > 0; attempt++ {
+		if attempt > 0 {
+			if err := backoff(ctx, attempt); err != nil {
+				return nil, failure(op, of, err)
+			}
+		}
+		out, err := r.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
+		if err != nil {
+			return nil, failure(op, of, err)
+		}
+		var rows []struct {
+			PK string `dynamodbav:"pk"`
+			roomRow
+		}
+		if err := attributevalue.UnmarshalListOfMaps(out.Responses[*r.name], &rows); err != nil {
+			return nil, failure(op, of, err)
+		}
+		for _, row := range rows {
+			in[row.PK] = r.joined(row.roomRow)
+		}
+		request = out.UnprocessedKeys
+	}
+	var without []string
+	for _, room := range rooms {
+		if !in[room] {
+			without = append(without, room)
+		}
+	}
+	return without, nil
+}
+
+// joined tells whether the socket is in the room.
+func (r *Rooms) joined(row roomRow) bool {
+	return realtime.Left(row.Left) == realtime.Joined && !r.expired(row.Exp)
+}
+
+// backoff waits up to 25 ms before the first retry and twice as long before each further one, up to 0.8 s.
+func backoff(ctx context.Context, attempt int) error {
+	timer := time.NewTimer(rand.N(25 * time.Millisecond << min(attempt-1, 5)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
