@@ -3,8 +3,6 @@ package realtime
 import (
 	"context"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -158,6 +156,8 @@ func (f *fakePoster) LastActive(_ context.Context, id string) (time.Time, error)
 // fakeAsker keeps the jobs, unless fail has another answer.
 type fakeAsker struct {
 	fail error
+
+	mu   sync.Mutex
 	jobs []Job
 }
 
@@ -165,23 +165,33 @@ func (f *fakeAsker) Ask(_ context.Context, job Job) error {
 	if f.fail != nil {
 		return f.fail
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.jobs = append(f.jobs, job)
 	return nil
 }
 
 // fakeMetrics sums up what was put.
-type fakeMetrics map[string]float64
+type fakeMetrics struct {
+	mu  sync.Mutex
+	sum map[string]float64
+}
 
-func (f fakeMetrics) Put(values map[string]float64) {
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		f[name] += values[name]
+func (f *fakeMetrics) Put(values map[string]float64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.sum == nil {
+		f.sum = map[string]float64{}
+	}
+	for name, value := range values {
+		f.sum[name] += value
 	}
 }
 
 // newReceiver is a Receiver whose table calls are yet to be set.
-func newReceiver(t *testing.T) (*Receiver, *fakePoster, *fakeAsker, fakeMetrics) {
+func newReceiver(t *testing.T) (*Receiver, *fakePoster, *fakeAsker, *fakeMetrics) {
 	t.Helper()
-	poster, asker, metrics := &fakePoster{}, &fakeAsker{}, fakeMetrics{}
+	poster, asker, metrics := &fakePoster{}, &fakeAsker{}, &fakeMetrics{}
 	return &Receiver{
 		Poster: poster, Asker: asker, Metrics: metrics,
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return start },

@@ -182,8 +182,8 @@ func TestInternalFailuresStayInside(t *testing.T) {
 	if got, want := poster.posted["a="], `{"event":"ack","id":1,"data":{"success":false,"code":"socket_error:internal","message":"internal error, please try again"}}`; len(got) != 1 || got[0] != want {
 		t.Errorf("posted %q\nwant %s", got, want)
 	}
-	if metrics["InternalErrors"] != 1 {
-		t.Errorf("metrics %v", metrics)
+	if metrics.sum["InternalErrors"] != 1 {
+		t.Errorf("metrics %v", metrics.sum)
 	}
 }
 
