@@ -1,3 +1,4 @@
+// Package auth turns a token into an identity (JSON Web Tokens, RFC 7519).
 package auth
 
 import (

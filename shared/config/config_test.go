@@ -189,12 +189,12 @@ func TestLoadProblems(t *testing.T) {
 			`MEMBERSHIP: "members" is neither table nor the ARN of a Lambda function`,
 			`PRESENCE_GLOBAL_MAX: -1 is out of range: set a number from 0 to 1000000`,
 		}},
-		{"sweep", "sweep", map[string]string{"TOKEN_EXPIRY": "never", "SWEEP_RPS": "0", "PRESENCE_TTL_SECONDS": "0", "PRESENCE_CLIENT_INFO": "some"}, []string{
+		{"sweep", "sweep", map[string]string{"TOKEN_EXPIRY": "never", "SWEEP_RPS": "0", "PRESENCE_TTL_SECONDS": "0"}, []string{
 			`PRESENCE_TTL_SECONDS: 0 is out of range: set a number from 1 to 7200`,
-			`PRESENCE_CLIENT_INFO: "some" is not a choice: set own or all`,
 			`TOKEN_EXPIRY: "never" is not a choice: set close or ignore`,
 			`SWEEP_RPS: 0 is out of range: set a number from 1 to 10000`,
 		}},
+		{"publish", "publish", map[string]string{"PRESENCE_CLIENT_INFO": "some"}, []string{`PRESENCE_CLIENT_INFO: "some" is not a choice: set own or all`}},
 		{"payload of nothing", "leave", map[string]string{"SOCKET_MAX_PAYLOAD_BYTES": "0"}, []string{"SOCKET_MAX_PAYLOAD_BYTES: 0 is out of range: set a number from 1 to 131072"}},
 		{"no socket at all", "connect", map[string]string{"SOCKETS_PER_USER_MAX": "0"}, []string{"SOCKETS_PER_USER_MAX: 0 is out of range: set a number from 1 to 256"}},
 		{"endpoint with a query", "leave", map[string]string{"CONNECTIONS_ENDPOINT": "https://a.example/live?x=1"}, []string{

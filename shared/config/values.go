@@ -162,7 +162,7 @@ func (r *reader) checkJWKSURL(v string) {
 	}
 }
 
-// deployed tells whether this is Lambda itself: SAM CLI sets AWS_SAM_LOCAL, and the local stack sets none of these.
+// deployed tells whether this is Lambda itself: SAM CLI and the local stack set AWS_SAM_LOCAL.
 func (r *reader) deployed() bool {
 	return (r.getenv("LAMBDA_TASK_ROOT") != "" || r.getenv("AWS_EXECUTION_ENV") != "") && r.getenv("AWS_SAM_LOCAL") != "true"
 }
