@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	smithyrand "github.com/aws/smithy-go/rand"
 )
 
 const (
@@ -20,9 +23,16 @@ const (
 	maxLogTail = 4096
 )
 
+// uuid makes request ids.
+var uuid = smithyrand.NewUUID(rand.Reader)
+
 // invoke is the Invoke operation.
 func (s *Service) invoke(w http.ResponseWriter, r *http.Request) {
-	id := newRequestID()
+	id, err := uuid.GetUUID()
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, "ServiceException", "request id: "+err.Error())
+		return
+	}
 	w.Header().Set("X-Amzn-Requestid", id)
 	f, arn := s.find(r.PathValue("name"), r.URL.Query().Get("Qualifier"))
 	if f == nil {

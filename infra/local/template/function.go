@@ -118,7 +118,7 @@ func (n node) functionAt(functions []Function) string {
 	}
 	for _, f := range functions {
 		if name == f.Name || name == f.LogicalID || name == f.Folder {
-			return f.Name
+			return f.Folder
 		}
 	}
 	n.fail("%s is no function of this template", quote(target))

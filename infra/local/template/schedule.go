@@ -55,7 +55,7 @@ func (r *resolver) functionSchedules(f Function) []Schedule {
 	for _, name := range events.keys() {
 		event := events.get(name)
 		n := event.get("Properties")
-		s := Schedule{Name: f.LogicalID + name, Function: f.Name, Input: n.get("Input").str()}
+		s := Schedule{Name: f.LogicalID + name, Function: f.Folder, Input: n.get("Input").str()}
 		enabled := n.get("State").str() != "DISABLED"
 		switch kind := event.get("Type").str(); kind {
 		case "Schedule":

@@ -26,12 +26,13 @@ type Stack struct {
 // Function is an AWS::Serverless::Function.
 type Function struct {
 	LogicalID string
-	// Name is the FunctionName property; without one it is Folder. It is what Ref gives.
-	Name string
 	// Folder under functions/ that holds its source: the last element of CodeUri, and for `CodeUri: .` (a function that a root
 	// Makefile builds) the logical id without the suffix "Function" in lower case: ConnectFunction is in functions/connect.
+	// Routes and schedules name their function by it.
 	Folder string
-	ARN    string
+	// Name is the FunctionName property; without one it is Folder. It is what Ref gives.
+	Name string
+	ARN  string
 	// Environment is the function's own and Globals.Function's, after Overrides.Environment.
 	Environment map[string]string
 	Timeout     time.Duration
@@ -61,7 +62,7 @@ type API struct {
 
 // Route is one route and the function behind it.
 type Route struct {
-	Function string // Function.Name
+	Function string // Function.Folder
 	// TwoWay tells that the function's answer goes back to the client: the route has a RouteResponseSelectionExpression and a
 	// RouteResponse.
 	TwoWay  bool
@@ -70,7 +71,7 @@ type Route struct {
 
 // Authorizer is a Lambda REQUEST authorizer.
 type Authorizer struct {
-	Function        string   // Function.Name
+	Function        string   // Function.Folder
 	IdentitySources []string // "route.request.header.Authorization", ...; all must be present. Empty: it always runs
 }
 
@@ -92,7 +93,7 @@ type Table struct {
 type Schedule struct {
 	Name     string
 	ARN      string
-	Function string // Function.Name
+	Function string // Function.Folder
 	Rate     time.Duration
 	Input    string // JSON; "" is the service's own event
 	Source   string // "aws.events" or "aws.scheduler"

@@ -190,10 +190,10 @@ func TestLoad(t *testing.T) {
 			LogicalID: "Api", ID: "Api", Stage: "live", RouteSelectionExpression: "$request.body.event",
 			Routes: map[string]Route{
 				"$connect":           {Function: "connect", Timeout: 5 * time.Second},
-				"conversations:join": {Function: "local-publish", TwoWay: true, Timeout: 29 * time.Second},
-				"$default":           {Function: "local-publish", Timeout: 29 * time.Second}, // no RouteResponse of its own
+				"conversations:join": {Function: "publish", TwoWay: true, Timeout: 29 * time.Second},
+				"$default":           {Function: "publish", Timeout: 29 * time.Second}, // no RouteResponse of its own
 			},
-			Authorizer: &Authorizer{Function: "local-publish", IdentitySources: []string{"route.request.header.Authorization"}},
+			Authorizer: &Authorizer{Function: "publish", IdentitySources: []string{"route.request.header.Authorization"}},
 			Throttling: Throttling{RateLimit: 500, BurstLimit: 200},
 		},
 		Tables: []Table{{LogicalID: "Table", TTLAttribute: "exp", Create: &dynamodb.CreateTableInput{
@@ -207,11 +207,11 @@ func TestLoad(t *testing.T) {
 		}}},
 		Schedules: []Schedule{
 			{
-				"PublishFunctionOld", "arn:aws:events:us-east-1:000000000000:rule/PublishFunctionOld", "local-publish",
+				"PublishFunctionOld", "arn:aws:events:us-east-1:000000000000:rule/PublishFunctionOld", "publish",
 				2 * time.Hour, "", "aws.events",
 			},
 			{
-				"PublishFunctionTick", "arn:aws:scheduler:us-east-1:000000000000:schedule/default/PublishFunctionTick", "local-publish",
+				"PublishFunctionTick", "arn:aws:scheduler:us-east-1:000000000000:schedule/default/PublishFunctionTick", "publish",
 				time.Minute, `{"a":1}`, "aws.scheduler",
 			},
 			{"Rule", "arn:aws:events:us-east-1:000000000000:rule/Rule", "connect", 5 * time.Minute, "", "aws.events"},
