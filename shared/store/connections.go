@@ -201,7 +201,7 @@ func (s *Connections) sockets(ctx context.Context, shard, limit int, found *atom
 			ProjectionExpression: new("#sk, #user, #protocol, #connectedAt, #gone, #exp"), // rooms may be large
 		}
 		if limit > 0 {
-			in.Limit = new(int32(limit/realtime.Shards*2 + 16)) // twice a shard's share, so that one page does
+			in.Limit = pageOf(limit/realtime.Shards*2 + 16) // twice a shard's share, so that one page does
 		}
 		var rows []connectionRow
 		next, err := s.query(ctx, "list connections", shardKey(shard), after, in, &rows)
@@ -223,13 +223,13 @@ func (s *Connections) sockets(ctx context.Context, shard, limit int, found *atom
 	return sockets, nil
 }
 
-// pageSize is about a second of sweep's work.
-const pageSize = 1000
+// walkPage is about a second of sweep's work.
+const walkPage = 1000
 
 // Page implements realtime.Walker: at most 1 000 connections, rooms included, expired rows included.
 func (s *Connections) Page(ctx context.Context, shard int, after string) (page []realtime.Connection, next string, err error) {
 	var rows []connectionRow
-	next, err = s.query(ctx, "walk connections", shardKey(shard), after, &dynamodb.QueryInput{Limit: new(int32(pageSize))}, &rows)
+	next, err = s.query(ctx, "walk connections", shardKey(shard), after, &dynamodb.QueryInput{Limit: pageOf(walkPage)}, &rows)
 	if err != nil {
 		return nil, "", err
 	}

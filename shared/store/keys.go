@@ -41,7 +41,8 @@ type key struct{ pk, sk string }
 
 func (k key) item() item { return item{PartitionKey: text(k.pk), SortKey: text(k.sk)} }
 
-func (k key) String() string { return k.pk + " " + k.sk }
+// String is the key as errors name it.
+func (k key) String() string { return strings.TrimSuffix(k.pk+" "+k.sk, " ") }
 
 func shardKey(shard int) key { return key{pk: fmt.Sprintf("%s%x", connectionPrefix, shard)} }
 

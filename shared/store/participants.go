@@ -50,7 +50,7 @@ func (p *Participants) List(ctx context.Context, conversation, after string) (us
 	// of at most 280 bytes.
 	_, err = p.query(ctx, "list participants", participantKey(conversation, ""), after, &dynamodb.QueryInput{
 		ConsistentRead: new(true),
-		Limit:          new(int32(contract.MaxUsersPerRequest + 1)),
+		Limit:          pageOf(contract.MaxUsersPerRequest + 1),
 	}, &rows)
 	if err != nil {
 		return nil, "", err

@@ -110,7 +110,7 @@ func (p *Presences) Remove(ctx context.Context, user, id string, at, connectedBe
 }
 
 // Touch implements realtime.Presences.
-func (p *Presences) Touch(ctx context.Context, user, id string, at time.Time, min time.Duration) (realtime.Presence, error) {
+func (p *Presences) Touch(ctx context.Context, user, id string, at time.Time, apart time.Duration) (realtime.Presence, error) {
 	const op = "record heartbeat"
 	found, err := p.update(ctx, op, userKey(user), &dynamodb.UpdateItemInput{
 		UpdateExpression: new("SET #c.#lastSeen = :t, #c.#heartbeat = :t, #lastSeen = :t"),
@@ -119,7 +119,7 @@ func (p *Presences) Touch(ctx context.Context, user, id string, at time.Time, mi
 		ExpressionAttributeNames: socketAlias(id),
 		ExpressionAttributeValues: values{
 			":t":      number(millis(at)),
-			":before": number(millis(at.Add(-min))),
+			":before": number(millis(at.Add(-apart))),
 		},
 		ReturnValues: types.ReturnValueAllNew,
 	})

@@ -161,7 +161,7 @@ func TestRemoveSparesTheYoung(t *testing.T) {
 }
 
 func TestTouch(t *testing.T) {
-	const min = 10 * time.Second
+	const apart = 10 * time.Second
 	onEngines(t, func(t *testing.T, s *suite) {
 		const user = "alice"
 		socket, other := presenceSocket(user), presenceSocket(user)
@@ -172,21 +172,21 @@ func TestTouch(t *testing.T) {
 		}
 		steps := []struct {
 			after time.Duration
-			min   time.Duration
+			apart time.Duration
 			want  error
 		}{
-			{time.Millisecond, min, nil}, // the first one counts at once
-			{time.Millisecond, min, realtime.ErrTooSoon},
-			{min, min, realtime.ErrTooSoon},
-			{min + time.Millisecond, min, nil},
-			{time.Second, min, realtime.ErrTooSoon}, // overtaken
-			{min + time.Millisecond, 0, nil},
-			{min, 0, realtime.ErrTooSoon}, // overtaken
-			{min + 2*time.Millisecond, 0, nil},
+			{time.Millisecond, apart, nil}, // the first one counts at once
+			{time.Millisecond, apart, realtime.ErrTooSoon},
+			{apart, apart, realtime.ErrTooSoon},
+			{apart + time.Millisecond, apart, nil},
+			{time.Second, apart, realtime.ErrTooSoon}, // overtaken
+			{apart + time.Millisecond, 0, nil},
+			{apart, 0, realtime.ErrTooSoon}, // overtaken
+			{apart + 2*time.Millisecond, 0, nil},
 		}
 		for i, step := range steps {
 			at := start.Add(step.after)
-			got, err := s.Presences.Touch(t.Context(), user, socket.ID, at, step.min)
+			got, err := s.Presences.Touch(t.Context(), user, socket.ID, at, step.apart)
 			if !errors.Is(err, step.want) {
 				t.Fatalf("step %d: %v, want %v", i, err, step.want)
 			}
@@ -197,7 +197,7 @@ func TestTouch(t *testing.T) {
 		}
 		_, err := s.Presences.Remove(t.Context(), user, socket.ID, start, time.Time{})
 		ok(t, err)
-		_, err = s.Presences.Touch(t.Context(), user, socket.ID, start.Add(time.Hour), min)
+		_, err = s.Presences.Touch(t.Context(), user, socket.ID, start.Add(time.Hour), apart)
 		fails(t, err, realtime.ErrNotFound)
 		got, err := s.Presences.Read(t.Context(), user)
 		ok(t, err)

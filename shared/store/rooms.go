@@ -102,7 +102,7 @@ func (r *Rooms) Sockets(ctx context.Context, room string, limit int) (sockets []
 	for after := ""; ; {
 		in := &dynamodb.QueryInput{ConsistentRead: new(true)}
 		if limit > 0 {
-			in.Limit = new(int32(limit + 1))
+			in.Limit = pageOf(limit + 1)
 		}
 		var rows []roomRow
 		next, err := r.query(ctx, "list room", key{room, roomPrefix}, after, in, &rows)
@@ -128,11 +128,11 @@ func (r *Rooms) Sockets(ctx context.Context, room string, limit int) (sockets []
 
 // Without implements realtime.Rooms. What DynamoDB leaves unprocessed is asked for again until ctx ends.
 func (r *Rooms) Without(ctx context.Context, id string, rooms []string) ([]string, error) {
-	const op = "read rooms"
+	const op = "look for rooms of connection"
 	if len(rooms) == 0 {
 		return nil, nil
 	}
-	of := key{"rooms", id}
+	of := key{pk: id}
 	keys := make([]item, len(rooms))
 	for i, room := range rooms {
 		keys[i] = roomKey(room, id).item()
@@ -177,7 +177,8 @@ func (r *Rooms) joined(row roomRow) bool {
 
 // backoff waits up to 25 ms before the first retry and twice as long before each further one, up to 0.8 s.
 func backoff(ctx context.Context, attempt int) error {
-	timer := time.NewTimer(rand.N(25 * time.Millisecond << min(attempt-1, 5)))
+	wait := rand.N(25 * time.Millisecond << min(attempt-1, 5)) //nolint:gosec // G404: nobody gains from guessing it
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"time"
@@ -158,6 +159,9 @@ func (t *table) query(ctx context.Context, op string, from key, after string, in
 	}
 	return next, nil
 }
+
+// pageOf is a query's Limit: how many items it looks at.
+func pageOf(items int) *int32 { return new(int32(min(items, math.MaxInt32))) } //nolint:gosec // G115: it is bounded
 
 // refused is errCondition with the item of a failed condition, or failure.
 func refused(op string, k key, err error) (item, error) {
