@@ -8,9 +8,12 @@ built for this machine:
     LAMBDA_GOARCH=$(go env GOARCH) sam build --build-dir .build/sam
 
 As with sam local, a variable of this program's environment takes the place of the template's value for it, in the
-functions that have that variable:
+functions that have that variable. Two are needed:
 
     AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:8000 CONNECTIONS_ENDPOINT=http://127.0.0.1:3001/local sam_invoke.py
+
+Unlike sam local, each function is held to its role in the template (roles.py). A call that it does not allow fails as on
+AWS, is printed, and makes this program end with status 1.
 """
 
 import argparse
@@ -32,7 +35,11 @@ from samcli.lib.providers.sam_function_provider import SamFunctionProvider
 from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 from samcli.local.docker.exceptions import ProcessSigTermException
 from samcli.local.lambda_service.local_lambda_http_service import LocalLambdaHttpService
+from samcli.yamlhelper import yaml_parse
 
+from roles import Guard
+
+HOST = "127.0.0.1"
 ARCHITECTURE = {"arm64": "arm64", "aarch64": "arm64"}.get(platform.machine().lower(), "x86_64")
 EMULATOR = Path(samcli.__file__).parent / "local" / "rapid" / f"aws-lambda-rie-{ARCHITECTURE}"
 
@@ -42,11 +49,11 @@ class Emulator:
 
     def __init__(self, config, environment):
         invoke, runtime = free_port(), free_port()
-        self.url = f"http://127.0.0.1:{invoke}/2015-03-31/functions/function/invocations"
+        self.url = f"http://{HOST}:{invoke}/2015-03-31/functions/function/invocations"
         self.process = subprocess.Popen(
             [EMULATOR, "--log-level", "error",
-             "--runtime-interface-emulator-address", f"127.0.0.1:{invoke}",
-             "--runtime-api-address", f"127.0.0.1:{runtime}",
+             "--runtime-interface-emulator-address", f"{HOST}:{invoke}",
+             "--runtime-api-address", f"{HOST}:{runtime}",
              Path(config.code_abs_path) / "bootstrap"],
             cwd=config.code_abs_path,
             env={"PATH": os.defpath, **environment},
@@ -81,8 +88,7 @@ class Runtime:
     """Takes the place of samcli.local.lambdafn.runtime.LambdaRuntime. A function has a bounded number of emulators, which
     stay warm; further events wait."""
 
-    def __init__(self, bound, environment=lambda name: {}):
-        self.environment = environment  # of one function, on top of the template's and SAM CLI's
+    def __init__(self, bound):
         self.lock = threading.Lock()
         self.idle = collections.defaultdict(list)
         self.turns = collections.defaultdict(lambda: threading.BoundedSemaphore(bound))
@@ -96,7 +102,8 @@ class Runtime:
             with self.lock:
                 emulator = self.idle[name].pop() if self.idle[name] else None
             if emulator is None:
-                emulator = Emulator(function_config, {**function_config.env_vars.resolve(), **self.environment(name)})
+                # The access key id tells the guard which function is calling.
+                emulator = Emulator(function_config, function_config.env_vars.resolve() | {"AWS_ACCESS_KEY_ID": name})
                 with self.lock:
                     self.all.add(emulator)
             try:
@@ -121,48 +128,68 @@ class Runtime:
 
 def free_port():
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
+        s.bind((HOST, 0))
         return s.getsockname()[1]
 
 
 def listens(port):
     with socket.socket() as s:
-        return s.connect_ex(("127.0.0.1", port)) == 0
+        return s.connect_ex((HOST, port)) == 0
 
 
-def service(template, host, port, runtime):
-    """The Invoke service for the functions of a built template, ready to run()."""
-    stacks, _ = SamLocalStackProvider.get_stacks(str(template))
-    provider = SamFunctionProvider(stacks, use_raw_codeuri=True)
-    for function in provider.get_all():
-        if not (Path(template).parent / function.function_id / "bootstrap").exists():
-            sys.exit(f"{template}: {function.function_id} is not built there: sam build --build-dir {Path(template).parent}")
-    root = str(Path(template).parent.resolve())
-    runner = LocalLambdaRunner(runtime, provider, root, root)
-    served = LocalLambdaHttpService(runner, port, host)
-    served.create()
-    return served
+class Service:
+    """The Invoke service for the functions of a built template. Calls of the functions go by way of a guard."""
+
+    def __init__(self, template, port, processes):
+        directory = Path(template).resolve().parent
+        with open(template, encoding="utf-8") as file:
+            self.guard = Guard(
+                yaml_parse(file.read()),
+                dynamodb=os.environ["AWS_ENDPOINT_URL_DYNAMODB"],
+                functions=f"http://{HOST}:{port}",
+                connections=os.environ["CONNECTIONS_ENDPOINT"],
+                access_key=os.environ.get("AWS_ACCESS_KEY_ID", "local"),
+            )
+        os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = self.guard.url("dynamodb")
+        os.environ["AWS_ENDPOINT_URL_LAMBDA"] = self.guard.url("lambda")
+        os.environ["CONNECTIONS_ENDPOINT"] = self.guard.url("connections")
+        self.runtime = Runtime(processes)
+        stacks, _ = SamLocalStackProvider.get_stacks(str(template))
+        provider = SamFunctionProvider(stacks, use_raw_codeuri=True)
+        self.http = LocalLambdaHttpService(LocalLambdaRunner(self.runtime, provider, str(directory), str(directory)), port, HOST)
+        self.http.create()
+
+    def run(self):
+        """Serves until a signal comes."""
+        try:
+            self.http.run()
+        except (KeyboardInterrupt, ProcessSigTermException):
+            pass
+        finally:
+            self.stop()
+
+    def stop(self):
+        self.runtime.stop()
+        self.guard.shutdown()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--template", type=Path, default=".build/sam/template.yaml", help="built by sam build (%(default)s)")
-    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=3003)
     parser.add_argument("--processes", type=int, default=8, help="of one function at most (%(default)s)")
     given = parser.parse_args()
     if not given.template.exists():
         parser.error(f"{given.template} is not there: LAMBDA_GOARCH=$(go env GOARCH) sam build --build-dir {given.template.parent}")
+    for name in ("AWS_ENDPOINT_URL_DYNAMODB", "CONNECTIONS_ENDPOINT"):
+        if not os.environ.get(name):
+            parser.error(f"{name} is not set in the environment")
     if listens(given.port):
         parser.error(f"port {given.port} is taken: --port takes another")
-    runtime = Runtime(given.processes)
-    print(f"SAM CLI's Invoke service on http://{given.host}:{given.port}", flush=True)
-    try:
-        service(given.template, given.host, given.port, runtime).run()
-    except (KeyboardInterrupt, ProcessSigTermException):
-        pass
-    finally:
-        runtime.stop()
+    service = Service(given.template, given.port, given.processes)
+    print(f"SAM CLI's Invoke service on http://{HOST}:{given.port}", flush=True)
+    service.run()
+    sys.exit(1 if service.guard.refused else 0)
 
 
 if __name__ == "__main__":
