@@ -103,23 +103,22 @@ func (p *Packet) readPayload() (err error) {
 		if p.Event, err = eventName(name); err != nil {
 			return err
 		}
-		data, _ := element(more)
-		p.Data = rest(data)
+		p.Data, _ = element(more)
 	}
 	return nil
 }
 
 // eventName reads the first element of an event: a string, or a number as it is written.
-func eventName(element []byte) (name string, err error) {
+func eventName(first []byte) (name string, err error) {
 	switch {
-	case len(element) == 0 || strings.IndexByte(`"-0123456789`, element[0]) < 0:
+	case len(first) == 0 || strings.IndexByte(`"-0123456789`, first[0]) < 0:
 		return "", errEvent
-	case element[0] != '"':
-		return string(element), nil
-	case bytes.IndexByte(element, '\\') < 0:
-		name = string(element[1 : len(element)-1])
+	case first[0] != '"':
+		return string(first), nil
+	case bytes.IndexByte(first, '\\') < 0:
+		name = string(first[1 : len(first)-1])
 	default:
-		if name, err = unquote(element); err != nil {
+		if name, err = unquote(first); err != nil {
 			return "", errEvent
 		}
 	}
@@ -130,13 +129,13 @@ func eventName(element []byte) (name string, err error) {
 }
 
 // unquote is apart so that a name without escapes costs no pointer.
-func unquote(element []byte) (s string, err error) {
-	err = json.Unmarshal(element, &s)
+func unquote(name []byte) (s string, err error) {
+	err = json.Unmarshal(name, &s)
 	return s, err
 }
 
-// element cuts the next element off what follows a bracket or a comma of an array that is valid JSON. It is empty when
-// there is none.
+// element cuts the next element off what follows a bracket or a comma of an array that is valid JSON. It is empty in an
+// empty array, and nil after the last.
 func element(array []byte) (value, more []byte) {
 	depth, quoted := 0, false
 	for i := 0; i < len(array); i++ {

@@ -39,12 +39,11 @@ func TestReferenceParserCorpus(t *testing.T) {
 }
 
 func readReferences(tb testing.TB, name string) (refs []reference) {
-	file, err := os.Open(name)
+	file, err := os.ReadFile(name)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer file.Close()
-	for d := json.NewDecoder(file); d.More(); {
+	for d := json.NewDecoder(bytes.NewReader(file)); d.More(); {
 		var ref reference
 		if err := d.Decode(&ref); err != nil {
 			tb.Fatalf("%s: %v", name, err)

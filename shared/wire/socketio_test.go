@@ -41,8 +41,10 @@ func TestDecodePacket(t *testing.T) {
 		{body: `42["x"]`, kind: PacketEvent, namespace: "/", payload: `["x"]`, event: "x"},
 		{body: `42/ws/app["x"]`, kind: PacketEvent, namespace: `/ws/app["x"]`, encoded: `42/ws/app["x"],`},
 		{body: `42/ws/app,["presence:heartbeat"]`, kind: PacketEvent, namespace: "/ws/app", payload: `["presence:heartbeat"]`, event: "presence:heartbeat"},
-		{body: `42/ws/app,12["conversations:join",{"conversationId": "c1"},"more"]`, kind: PacketEvent, namespace: "/ws/app", id: "12",
-			payload: `["conversations:join",{"conversationId": "c1"},"more"]`, event: "conversations:join", data: `{"conversationId": "c1"}`},
+		{
+			body: `42/ws/app,12["conversations:join",{"conversationId": "c1"},"more"]`, kind: PacketEvent, namespace: "/ws/app", id: "12",
+			payload: `["conversations:join",{"conversationId": "c1"},"more"]`, event: "conversations:join", data: `{"conversationId": "c1"}`,
+		},
 		{body: "42[ \"x\" ,\t[1, [2]] , 3 ]\n", kind: PacketEvent, namespace: "/", payload: "[ \"x\" ,\t[1, [2]] , 3 ]\n", event: "x", data: `[1, [2]]`},
 		{body: `42["]\"[,\\",{"]":"}\\"}]`, kind: PacketEvent, namespace: "/", payload: `["]\"[,\\",{"]":"}\\"}]`, event: `]"[,\`, data: `{"]":"}\\"}`},
 		{body: `42["\u0078\ud83d\ude00",null]`, kind: PacketEvent, namespace: "/", payload: `["\u0078\ud83d\ude00",null]`, event: "x😀", data: "null"},
@@ -160,6 +162,7 @@ func TestEncodeMessages(t *testing.T) {
 		{EncodeDisconnect("/"), `41`},
 		{EncodeEvent("/ws/app", "messages:new", raw(payload)), `42/ws/app,["messages:new",` + payload + `]`},
 		{EncodeEvent("/", "a\x7f\\é\n", raw("1")), `42["a` + "\x7f" + `\\é\n",1]`},
+		{EncodeEvent("/", "a\nb", raw("1")), `42["a\nb",1]`},
 		{EncodeAck("/ws/app", raw("12"), raw(`{"success": true}`)), `43/ws/app,12[{"success": true}]`},
 		{Packet{Type: PacketPing}.Encode(), `2`},
 	} {
@@ -181,6 +184,7 @@ func TestAllocations(t *testing.T) {
 	}{
 		{"encode an event: the frame", 1, func() { EncodeEvent("/ws/app", "messages:new", payload) }},
 		{"encode an ack: the frame", 1, func() { EncodeAck("/ws/app", event[10:12], payload) }},
+		{"encode a CONNECT answer: the frame", 1, func() { EncodeConnect("/ws/app", "L0SM9cOFvHcCIhg=") }},
 		{"decode a pong", 0, func() { _, _ = DecodePacket(pong) }},
 		{"decode an event: its namespace and its name", 2, func() { _, _ = DecodePacket(event) }},
 	} {
