@@ -279,7 +279,7 @@ func (s *Service) end(f *function, inv *invocation, r result) {
 	if s.config.Observe != nil && !r.late {
 		s.config.Observe(Invocation{
 			Function: f.Name, RequestID: inv.id, Type: inv.kind, Attempt: inv.attempt, Start: inv.started,
-			Queued: inv.started.Sub(inv.accepted), Init: inv.init, Duration: took, Error: r.functionError(),
+			Queued: inv.started.Sub(inv.accepted), Init: inv.init, Duration: took, Payload: inv.payload, Error: r.functionError(),
 		})
 	}
 	inv.done(r)

@@ -18,6 +18,10 @@ import (
 // init, then once more within the function's own timeout).
 const initGrace = 10 * time.Second
 
+// AccessKeyID is what functions get for an access key, a secret and a session token. Nothing here checks a signature, but DynamoDB Local
+// keeps a database for each access key.
+const AccessKeyID = "local"
+
 // process is a child process with a Runtime API of its own.
 type process struct {
 	f    *function
@@ -147,7 +151,7 @@ func (p *process) wrote(line string) {
 }
 
 // environment is the function's own and Lambda's (Lambda developer guide, "Defined runtime environment variables", for an OS-only
-// runtime, which has no AWS_EXECUTION_ENV). The credentials are dummies: nothing here checks a signature.
+// runtime, which has no AWS_EXECUTION_ENV).
 func (p *process) environment(runtimeAPI string) []string {
 	env := maps.Clone(p.f.Environment)
 	if env == nil {
@@ -155,7 +159,7 @@ func (p *process) environment(runtimeAPI string) []string {
 	}
 	maps.Copy(env, map[string]string{
 		"_HANDLER":                        "bootstrap",
-		"AWS_ACCESS_KEY_ID":               "local",
+		"AWS_ACCESS_KEY_ID":               AccessKeyID,
 		"AWS_DEFAULT_REGION":              p.f.service.config.Region,
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(p.f.MemoryMB),
 		"AWS_LAMBDA_FUNCTION_NAME":        p.f.Name,
@@ -165,8 +169,8 @@ func (p *process) environment(runtimeAPI string) []string {
 		"AWS_LAMBDA_LOG_STREAM_NAME":      p.name,
 		"AWS_LAMBDA_RUNTIME_API":          runtimeAPI,
 		"AWS_REGION":                      p.f.service.config.Region,
-		"AWS_SECRET_ACCESS_KEY":           "local",
-		"AWS_SESSION_TOKEN":               "local",
+		"AWS_SECRET_ACCESS_KEY":           AccessKeyID,
+		"AWS_SESSION_TOKEN":               AccessKeyID,
 		"LAMBDA_RUNTIME_DIR":              "/var/runtime",
 		"LAMBDA_TASK_ROOT":                filepath.Dir(p.f.Binary),
 		"LANG":                            "en_US.UTF-8",

@@ -82,6 +82,7 @@ type Invocation struct {
 	Queued    time.Duration // from acceptance to Start
 	Init      time.Duration // of the process, when this was its first event; else zero
 	Duration  time.Duration
+	Payload   []byte // the event
 	Error     string // "" or the function error, "Type: message"
 }
 

@@ -1,0 +1,311 @@
+// Package stack is the whole system on one machine: template.yaml is read, the function binaries are built and run behind the
+// Invoke API, the table is created, and the gateway in front is opened last, so whoever can connect can do everything.
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"example.org/realtime/infra/local/gateway"
+	"example.org/realtime/infra/local/lambda"
+	"example.org/realtime/infra/local/schedule"
+	"example.org/realtime/infra/local/table"
+	"example.org/realtime/infra/local/template"
+)
+
+// Where the stack is, unless it is told otherwise.
+const (
+	Stage        = "local"
+	WSPort       = 3001
+	LambdaPort   = 3002
+	DynamoDBPort = 8000
+
+	region  = "us-east-1"
+	account = "000000000000"
+)
+
+// Options of a stack. The zero value is one in the current directory, on free ports, with the embedded table.
+type Options struct {
+	Root string // the repository, with template.yaml and functions/; "" is "."
+	Host string // to listen at; "" is 127.0.0.1
+
+	// Ports; zero takes any that is free.
+	WSPort, LambdaPort, DynamoDBPort int
+
+	DynamoDBLocal    bool   // DynamoDB Local instead of the embedded table
+	DynamoDBEndpoint string // a DynamoDB that runs already; "" starts one
+	LambdaEndpoint   string // an Invoke API that runs already, such as SAM CLI's; "" builds and runs the functions here
+
+	// Settings are the template's parameters and the functions' environment variables, each by its own name. What the template
+	// does not know is ignored, so this may be a whole environment.
+	Settings map[string]string
+
+	// ScheduleEvery takes the place of the rate of every schedule; zero keeps the template's.
+	ScheduleEvery time.Duration
+
+	// Table, Lambda and Gateway are passed on. What the stack knows from the template (functions, routes, stage) it fills in.
+	Table   table.Options
+	Lambda  lambda.Config
+	Gateway gateway.Config
+
+	Progress func(string) // told what takes more than two seconds; nil for nobody
+	Log      *slog.Logger // nil is slog.Default
+}
+
+// Stack is a running system.
+type Stack struct {
+	Gateway   *gateway.Gateway
+	Functions *lambda.Service // nil with Options.LambdaEndpoint
+	Table     *table.Table    // nil unless it is embedded
+
+	TableName           string
+	URL                 string // where clients connect: ws://127.0.0.1:3001/local
+	ConnectionsEndpoint string // of the @connections API, stage included
+	LambdaEndpoint      string // of the Invoke API
+	DynamoDBEndpoint    string
+
+	template *template.Stack
+	options  Options
+	log      *slog.Logger
+
+	listeners []net.Listener
+	servers   []*http.Server
+	serving   sync.WaitGroup
+	tick      context.CancelFunc
+	ticking   sync.WaitGroup
+	closers   []func(context.Context) error // of what was started, in that order
+}
+
+// Start brings a system up. ctx is for starting only; Close ends the system. The error is one line that says what is wrong and what
+// to do.
+func Start(ctx context.Context, o Options) (*Stack, error) {
+	s := &Stack{options: o, log: o.Log, tick: func() {}}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if err := s.start(ctx); err != nil {
+		expired, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		cancel()
+		_ = s.Close(expired) // the first error is the one to tell
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Stack) start(ctx context.Context) error {
+	ws, err := s.listen("WS_PORT", s.options.WSPort)
+	if err != nil {
+		return err
+	}
+	address := ws.Addr().String()
+	s.URL = "ws://" + address + "/" + Stage
+	s.ConnectionsEndpoint = "http://" + address + "/" + Stage
+	var invoke, dynamo net.Listener
+	if s.LambdaEndpoint = s.options.LambdaEndpoint; s.LambdaEndpoint == "" {
+		if invoke, err = s.listen("LAMBDA_PORT", s.options.LambdaPort); err != nil {
+			return err
+		}
+		s.LambdaEndpoint = "http://" + invoke.Addr().String()
+	}
+	if s.DynamoDBEndpoint = s.options.DynamoDBEndpoint; s.DynamoDBEndpoint == "" && !s.options.DynamoDBLocal {
+		if dynamo, err = s.listen("DYNAMODB_PORT", s.options.DynamoDBPort); err != nil {
+			return err
+		}
+		s.DynamoDBEndpoint = "http://" + dynamo.Addr().String()
+	}
+	if err := s.load(); err != nil {
+		return err
+	}
+	if err := s.startTable(ctx, dynamo); err != nil {
+		return err
+	}
+	if err := s.startFunctions(ctx, invoke); err != nil {
+		return err
+	}
+	if err := s.startGateway(ws); err != nil {
+		return err
+	}
+	s.startSchedule()
+	return nil
+}
+
+// listen takes a port before anything else happens: a taken one is told at once. Nobody is answered on it yet.
+func (s *Stack) listen(setting string, port int) (net.Listener, error) {
+	host := s.options.Host
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s: port %d is taken: stop what uses it, or choose another, as in %s=%d make run", setting, port, setting, port+1000)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	}
+	s.listeners = append(s.listeners, l)
+	return l, nil
+}
+
+// serve answers on a listener until Close.
+func (s *Stack) serve(l net.Listener, h http.Handler) {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	s.servers = append(s.servers, server)
+	s.serving.Go(func() { _ = server.Serve(l) }) // ends with Close
+}
+
+func (s *Stack) load() error {
+	path := filepath.Join(s.options.Root, "template.yaml")
+	var err error
+	s.template, err = template.Load(path, s.overrides())
+	switch {
+	case err != nil:
+		return err
+	case s.template.API == nil:
+		return fmt.Errorf("%s: has no AWS::ApiGatewayV2::Api", path)
+	case len(s.template.Tables) != 1:
+		return fmt.Errorf("%s: has %d tables: the local stack creates one", path, len(s.template.Tables))
+	}
+	return nil
+}
+
+func (s *Stack) startFunctions(ctx context.Context, l net.Listener) error {
+	if l == nil {
+		return reachable(ctx, "LAMBDA_ENDPOINT", s.LambdaEndpoint, "leave it out to run the functions here")
+	}
+	binaries, err := s.build(ctx)
+	if err != nil {
+		return err
+	}
+	c := s.options.Lambda
+	c.Region, c.Account = region, account
+	if c.Log == nil {
+		c.Log = s.log
+	}
+	c.Functions = nil
+	for _, f := range s.template.Functions {
+		c.Functions = append(c.Functions, lambda.Function{
+			Name: f.Folder, Aliases: []string{f.Name, f.LogicalID}, Binary: filepath.Join(binaries, f.Folder),
+			Environment: s.environment(f), Timeout: f.Timeout, MemoryMB: f.MemoryMB, ReservedConcurrency: f.ReservedConcurrency,
+			RetryAttempts: f.Async.MaximumRetryAttempts, EventAge: f.Async.MaximumEventAge, OnFailure: f.Async.OnFailure,
+		})
+	}
+	if s.Functions, err = lambda.New(c); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.Functions.Close)
+	s.serve(l, s.Functions.Handler())
+	return nil
+}
+
+func (s *Stack) startGateway(l net.Listener) error {
+	api := s.template.API
+	c := s.options.Gateway
+	c.Stage, c.Region, c.Account, c.APIID = Stage, region, account, api.ID
+	c.RouteSelectionExpression = api.RouteSelectionExpression
+	c.Routes = map[string]gateway.Route{}
+	for key, r := range api.Routes {
+		c.Routes[key] = gateway.Route{Function: r.Function, TwoWay: r.TwoWay, Timeout: r.Timeout}
+	}
+	if a := api.Authorizer; a != nil {
+		c.Authorizer = &gateway.Authorizer{Function: a.Function, IdentitySources: a.IdentitySources}
+	}
+	if c.Throttle == (gateway.Throttle{}) && api.Throttling.BurstLimit > 0 {
+		c.Throttle = gateway.Throttle{Rate: api.Throttling.RateLimit, Burst: api.Throttling.BurstLimit}
+	}
+	if c.Log == nil {
+		c.Log = s.log
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // it is one
+	transport.Proxy, transport.MaxIdleConns, transport.MaxIdleConnsPerHost = nil, 0, 256
+	invoke := gateway.LambdaInvoke(s.LambdaEndpoint, &http.Client{Transport: transport})
+	c.Invoke = func(ctx context.Context, function string, payload []byte) (gateway.Result, error) {
+		return invoke(ctx, s.logicalID(function), payload)
+	}
+	s.closers = append(s.closers, func(context.Context) error {
+		transport.CloseIdleConnections()
+		return nil
+	})
+	var err error
+	if s.Gateway, err = gateway.New(c); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.Gateway.Close)
+	s.serve(l, s.Gateway)
+	return nil
+}
+
+// logicalID of a function is the name that this stack's Invoke API and SAM CLI's both know it by.
+func (s *Stack) logicalID(folder string) string {
+	for _, f := range s.template.Functions {
+		if f.Folder == folder {
+			return f.LogicalID
+		}
+	}
+	return folder
+}
+
+func (s *Stack) startSchedule() {
+	var rules []schedule.Rule
+	for _, r := range s.template.Schedules {
+		rule := schedule.Rule{ARN: r.ARN, Function: s.logicalID(r.Function), Every: r.Rate, Input: r.Input, Source: r.Source}
+		if s.options.ScheduleEvery > 0 {
+			rule.Every = s.options.ScheduleEvery
+		}
+		rules = append(rules, rule)
+	}
+	client := LambdaClient(s.LambdaEndpoint)
+	ctx, cancel := context.WithCancel(context.Background())
+	s.tick = cancel
+	s.ticking.Go(func() {
+		schedule.Run(ctx, rules, account, region, func(ctx context.Context, function string, event []byte) error {
+			_, err := client.Invoke(ctx, &sdk.InvokeInput{FunctionName: &function, InvocationType: "Event", Payload: event})
+			return err
+		}, s.log)
+	})
+}
+
+// LambdaClient is a client of an Invoke API on this machine. It does not retry.
+func LambdaClient(endpoint string) *sdk.Client {
+	return sdk.New(sdk.Options{
+		BaseEndpoint: &endpoint, Region: region, Credentials: aws.AnonymousCredentials{}, Retryer: aws.NopRetryer{},
+	})
+}
+
+// DynamoDB is a client of the stack's table. It does not retry.
+func (s *Stack) DynamoDB() *dynamodb.Client {
+	return dynamodb.New(dynamodb.Options{
+		BaseEndpoint: &s.DynamoDBEndpoint, Region: region, Credentials: localCredentials{}, Retryer: aws.NopRetryer{},
+	})
+}
+
+// Close ends the system from the front to the back: clients are sent away, what runs may end until ctx is done, and the rest is
+// killed. When it returns, no process and no goroutine is left.
+func (s *Stack) Close(ctx context.Context) error {
+	s.tick()
+	s.ticking.Wait()
+	var all []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		all = append(all, s.closers[i](ctx))
+	}
+	for _, server := range s.servers {
+		_ = server.Close() // its connections have been served
+	}
+	for _, l := range s.listeners {
+		_ = l.Close() // those that nobody served yet
+	}
+	s.serving.Wait()
+	return errors.Join(all...)
+}
