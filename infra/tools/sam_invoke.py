@@ -18,14 +18,15 @@ AWS, is printed, and makes this program end with status 1.
 
 import argparse
 import collections
+import json
 import os
 import platform
+import random
 import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -68,12 +69,15 @@ class Emulator:
             time.sleep(0.005)
 
     def invoke(self, event):
+        """The answer, and whether another event may follow it."""
         request = urllib.request.Request(self.url, event.encode(), {"Content-Type": "application/json"})
         try:
             with urllib.request.urlopen(request) as response:
-                return response.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.read().decode()
+                answer = response.read().decode()
+        except OSError as error:  # an HTTP status of 400 and above included
+            return json.dumps({"errorType": "Sandbox.Failure", "errorMessage": str(error)}), False
+        broken = answer.startswith("Task timed out") or answer.startswith('{"errorType":"Runtime.')
+        return answer, not broken
 
     def stop(self):
         self.process.terminate()  # it ends the function's process too
@@ -106,17 +110,14 @@ class Runtime:
                 emulator = Emulator(function_config, function_config.env_vars.resolve() | {"AWS_ACCESS_KEY_ID": name})
                 with self.lock:
                     self.all.add(emulator)
-            try:
-                answer = emulator.invoke(event)
-            except OSError as error:
-                answer = f'{{"errorType": "Runtime.ExitError", "errorMessage": "{type(error).__name__}"}}'
-            if "Task timed out" in answer or '"errorType":"Runtime.' in answer.replace(" ", ""):
-                with self.lock:
-                    self.all.discard(emulator)
-                emulator.stop()
-            else:
-                with self.lock:
+            answer, more = emulator.invoke(event)
+            with self.lock:
+                if more:
                     self.idle[name].append(emulator)
+                else:
+                    self.all.discard(emulator)
+            if not more:
+                emulator.stop()
         stdout.write_str(answer)
 
     def stop(self):
@@ -127,9 +128,15 @@ class Runtime:
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind((HOST, 0))
-        return s.getsockname()[1]
+    """A port that nobody listens on, below those that the system gives to outgoing connections."""
+    while True:
+        port = random.randrange(10_000, 30_000)
+        with socket.socket() as s:
+            try:
+                s.bind((HOST, port))
+            except OSError:
+                continue
+            return port
 
 
 def listens(port):

@@ -231,7 +231,7 @@ def publish(functions, clients):
     for path in sorted((EVENTS / "publish/errors").iterdir()):
         expect_refused(call(f"errors/{path.stem}"), FIELDS[path.stem])
     for job in ("verify", "presence", "welcome"):
-        expect(call(f"jobs/{job}"), None)
+        expect(call(f"jobs/{job}"), {})
     aws_cli(functions)
 
 
@@ -247,13 +247,13 @@ def aws_cli(functions):
 
 
 def end(functions, clients):
-    expect(functions.invoke("SweepFunction", "sweep.json"), None)
+    expect(functions.invoke("SweepFunction", "sweep.json"), {})
     expect(functions.invoke("PublishFunction", "publish/system-disconnect.json")["delivered"], 1)
     clients.wait(CONNECTION, is_event("system:disconnect", reason="maintenance"))
     clients.wait_closed(CONNECTION)
     expect(functions.invoke("DisconnectFunction", "disconnect.json"), {"statusCode": 200})
     expect(functions.invoke("DisconnectFunction", "disconnect-idle.json", "SecondSocketAAA="), {"statusCode": 200})
-    expect(functions.invoke("PublishFunction", "publish/jobs/refuse.json"), None)
+    expect(functions.invoke("PublishFunction", "publish/jobs/refuse.json"), {})
     expect(functions.invoke("PublishFunction", "publish/notifications-new.json")["matched"], 0)
 
 
