@@ -39,7 +39,7 @@ type source struct {
 
 func (s *source) verifier(t *testing.T, o Options) *Verifier {
 	t.Helper()
-	v, err := New(o, secrets(func(id string) (string, error) {
+	v, err := New(t.Context(), o, secrets(func(id string) (string, error) {
 		if id != arn {
 			t.Errorf("asked for %s", id)
 		}

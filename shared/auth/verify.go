@@ -47,7 +47,7 @@ type Verifier struct {
 
 // New makes a Verifier. Keys from a secret or a URL are read when the first token comes; a key in the options that cannot
 // verify tokens is an error. secrets may be nil when no option is an ARN.
-func New(o Options, secrets Secrets, now func() time.Time, log *slog.Logger) (*Verifier, error) {
+func New(ctx context.Context, o Options, secrets Secrets, now func() time.Time, log *slog.Logger) (*Verifier, error) {
 	v := &Verifier{options: o, now: now, keys: &keyring{now: now, log: log}}
 	name, setting, parse, algorithms := "JWT_JWKS_URL", o.JWKSURL, fetchKeySet, publicAlgorithms
 	switch {
@@ -71,7 +71,7 @@ func New(o Options, secrets Secrets, now func() time.Time, log *slog.Logger) (*V
 		return keys, nil
 	}
 	if v.keys.fixed {
-		if _, err := v.keys.current(context.Background()); err != nil {
+		if _, err := v.keys.current(ctx); err != nil {
 			return nil, err
 		}
 	}

@@ -74,7 +74,7 @@ func byKey(public crypto.PublicKey) Options {
 
 func verifier(t testing.TB, o Options) *Verifier {
 	t.Helper()
-	v, err := New(o, nil, func() time.Time { return at }, slog.New(slog.DiscardHandler))
+	v, err := New(t.Context(), o, nil, func() time.Time { return at }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +253,7 @@ func TestNewRefusesKeys(t *testing.T) {
 		"a small curve": {byKey(&p224.PublicKey), "JWT_PUBLIC_KEY: the public key is none of RSA (at least 2048 bits), EC (P-256, P-384, P-521) and Ed25519"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := New(test.options, nil, time.Now, slog.New(slog.DiscardHandler))
+			_, err := New(t.Context(), test.options, nil, time.Now, slog.New(slog.DiscardHandler))
 			if err == nil || err.Error() != test.want {
 				t.Errorf("got %v, want %s", err, test.want)
 			}

@@ -19,7 +19,7 @@ var (
 )
 
 // localSecret signs the tokens of the local stack (make token). Everybody knows it, so it is refused when deployed.
-const localSecret = "local-secret-do-not-deploy-0123456789" //nolint:gosec // G101: public on purpose
+const localSecret = "local-secret-do-not-deploy-0123456789"
 
 // minSecret, in bytes: a key of HMAC SHA-256 must have at least 256 bits (RFC 7518, section 3.2).
 const minSecret = 32

@@ -25,7 +25,7 @@ type AuthorizerEvent struct {
 type Policy = events.APIGatewayCustomAuthorizerResponse
 
 // ErrUnauthorized makes API Gateway answer a handshake with 401: the authorizer returns it as it is, by its exact text.
-var ErrUnauthorized = errors.New("Unauthorized") //nolint:revive,staticcheck // API Gateway's word
+var ErrUnauthorized = errors.New("Unauthorized")
 
 // Names of the authorizer's context, which comes with every event of the connection. Its values are strings.
 const (

@@ -1,0 +1,51 @@
+// Command authorizer is the function that API Gateway asks once per handshake: a token becomes an identity, which comes with
+// every later event of the connection.
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"example.org/realtime/shared/auth"
+	"example.org/realtime/shared/config"
+	"example.org/realtime/shared/gateway"
+	"example.org/realtime/shared/logs"
+)
+
+const function = "authorizer"
+
+func main() {
+	handle, err := build(context.Background(), os.Getenv)
+	if err != nil {
+		logs.Problems(os.Stdout, function, err)
+		os.Exit(1)
+	}
+	lambda.Start(handle)
+}
+
+func build(ctx context.Context, getenv func(string) string) (func(context.Context, gateway.AuthorizerEvent) (answer, error), error) {
+	cfg, err := config.Load(function, getenv)
+	if err != nil {
+		return nil, err
+	}
+	var secrets auth.Secrets
+	if cfg.JWT.FromSecretsManager() {
+		aws, err := awsconfig.LoadDefaultConfig(ctx)
+		if err != nil {
+			return nil, err
+		}
+		secrets = secretsmanager.NewFromConfig(aws)
+	}
+	log := logs.New(os.Stdout, function, cfg.LogLevel)
+	verifier, err := auth.New(ctx, auth.Options(cfg.JWT), secrets, time.Now, log)
+	if err != nil {
+		return nil, err
+	}
+	a := &authorizer{tokens: verifier, reject: cfg.AuthFailureReject}
+	return logs.Invocation(log, a.handle, describe), nil
+}

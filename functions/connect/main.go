@@ -1,0 +1,61 @@
+// Command connect serves $connect: it records the connection and asks publish to welcome or refuse it.
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	lambdaapi "github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"example.org/realtime/shared/config"
+	"example.org/realtime/shared/gateway"
+	"example.org/realtime/shared/invoke"
+	"example.org/realtime/shared/logs"
+	"example.org/realtime/shared/metrics"
+	"example.org/realtime/shared/realtime"
+	"example.org/realtime/shared/store"
+)
+
+const function = "connect"
+
+func main() {
+	handle, err := build(context.Background(), os.Getenv)
+	if err != nil {
+		logs.Problems(os.Stdout, function, err)
+		os.Exit(1)
+	}
+	lambda.Start(handle)
+}
+
+func build(ctx context.Context, getenv func(string) string) (func(context.Context, gateway.Event) (gateway.Response, error), error) {
+	cfg, err := config.Load(function, getenv)
+	if err != nil {
+		return nil, err
+	}
+	aws, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	log := logs.New(os.Stdout, function, cfg.LogLevel)
+	measures := metrics.New(os.Stdout, lambdacontext.FunctionName, time.Now)
+	table := store.New(dynamodb.NewFromConfig(aws), cfg.TableName, time.Now)
+	c := &connect{
+		rule: &realtime.Receiver{
+			Connections:    table.Connections,
+			Presences:      table.Presences,
+			Asker:          invoke.NewPublish(lambdaapi.NewFromConfig(aws), cfg.PublishFunction),
+			Metrics:        measures,
+			Log:            log,
+			Now:            time.Now,
+			SocketsPerUser: cfg.SocketsPerUser,
+		},
+		metrics: measures,
+		log:     log,
+	}
+	return logs.Invocation(log, c.handle, gateway.Describe), nil
+}

@@ -1,0 +1,68 @@
+// Command sweep is the server's own timer, invoked every minute.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	lambdaapi "github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"example.org/realtime/shared/config"
+	"example.org/realtime/shared/invoke"
+	"example.org/realtime/shared/logs"
+	"example.org/realtime/shared/metrics"
+	"example.org/realtime/shared/push"
+	"example.org/realtime/shared/realtime"
+	"example.org/realtime/shared/store"
+)
+
+const function = "sweep"
+
+func main() {
+	handle, err := build(context.Background(), os.Getenv)
+	if err != nil {
+		logs.Problems(os.Stdout, function, err)
+		os.Exit(1)
+	}
+	lambda.Start(handle)
+}
+
+func build(ctx context.Context, getenv func(string) string) (func(context.Context, json.RawMessage) (struct{}, error), error) {
+	cfg, err := config.Load(function, getenv)
+	if err != nil {
+		return nil, err
+	}
+	aws, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	poster, err := push.New(aws, cfg.ConnectionsEndpoint, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	log := logs.New(os.Stdout, function, cfg.LogLevel)
+	table := store.New(dynamodb.NewFromConfig(aws), cfg.TableName, time.Now)
+	s := &sweep{&realtime.Sweeper{
+		Walker:       table.Connections,
+		Connections:  table.Connections,
+		Presences:    table.Presences,
+		Rooms:        table.Rooms,
+		Timers:       table.Timers,
+		Poster:       poster,
+		Asker:        invoke.NewPublish(lambdaapi.NewFromConfig(aws), cfg.PublishFunction),
+		Metrics:      metrics.New(os.Stdout, lambdacontext.FunctionName, time.Now),
+		Log:          log,
+		Now:          time.Now,
+		PresenceTTL:  cfg.PresenceTTL,
+		RPS:          cfg.SweepRPS,
+		CloseExpired: !cfg.TokenExpiryIgnore,
+		Snapshot:     !cfg.Production,
+	}}
+	return logs.Invocation(log, s.handle, describe), nil
+}

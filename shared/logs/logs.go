@@ -1,0 +1,76 @@
+// Package logs writes the log: lines of JSON, one about each invocation.
+package logs
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+)
+
+// New writes lines with the function's name, and the request id of the invocation that they belong to. Time, level and
+// message are named as Lambda names them in its own.
+func New(to io.Writer, function string, level slog.Level) *slog.Logger {
+	lines := slog.NewJSONHandler(to, &slog.HandlerOptions{Level: level, ReplaceAttr: lambdacontext.ReplaceAttr})
+	return slog.New(handler{lines}).With("function", function)
+}
+
+type handler struct{ slog.Handler }
+
+func (h handler) Handle(ctx context.Context, r slog.Record) error {
+	if invocation, ok := lambdacontext.FromContext(ctx); ok {
+		r.AddAttrs(slog.String("request_id", invocation.AwsRequestID))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return handler{h.Handler.WithAttrs(attrs)}
+}
+
+func (h handler) WithGroup(name string) slog.Handler { return handler{h.Handler.WithGroup(name)} }
+
+// Outcomes of an invocation. A function may have others of its own.
+const (
+	OK      = "ok"
+	Refused = "refused" // by the caller's mistake
+	Failed  = "failed"  // by ours: logged as an error
+)
+
+// Invocation has handle logged: one line after each invocation, with its duration and what describe says of it. No token,
+// payload or query string may be in that.
+func Invocation[In, Out any](
+	log *slog.Logger,
+	handle func(context.Context, In) (Out, error),
+	describe func(In, Out, error) (outcome string, attrs []slog.Attr),
+) func(context.Context, In) (Out, error) {
+	return func(ctx context.Context, in In) (Out, error) {
+		start := time.Now()
+		out, err := handle(ctx, in)
+		outcome, attrs := describe(in, out, err)
+		attrs = append(attrs, slog.String("outcome", outcome), slog.Int64("duration_ms", time.Since(start).Milliseconds()))
+		level := slog.LevelInfo
+		if outcome == Failed {
+			level = slog.LevelError
+			if err != nil {
+				attrs = append(attrs, slog.Any("error", err))
+			}
+		}
+		log.LogAttrs(ctx, level, "invocation", attrs...)
+		return out, err
+	}
+}
+
+// Problems logs why a function cannot start, a line for each of the errors that are joined.
+func Problems(to io.Writer, function string, err error) {
+	problems := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		problems = joined.Unwrap()
+	}
+	log := New(to, function, slog.LevelInfo)
+	for _, problem := range problems {
+		log.Error("cannot start", "problem", problem)
+	}
+}
