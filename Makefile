@@ -7,9 +7,11 @@ TOOLS         := .tools
 GOLANGCI_LINT := $(TOOLS)/golangci-lint/$(GOLANGCI_LINT_VERSION)/golangci-lint
 SAM_CLI       := $(TOOLS)/sam-cli/bin
 AWS_CLI       := $(TOOLS)/aws-cli/bin
-DYNAMODB      := $(TOOLS)/dynamodb-local/lib
+
+WITH_DYNAMODB_LOCAL := go run ./infra/local/dynamodblocal/with
 
 SEEDS    ?= 1000
+SEED     ?= 1
 FUZZTIME ?= 30s
 
 export SAM_CLI_TELEMETRY := 0
@@ -55,12 +57,13 @@ test: ## Vet and test; needs Go only
 	go vet ./...
 	go test -shuffle=on -count=1 ./...
 
+sim: ## Play the rules against faults, from SEEDS=1000 seeds; SEEDS=1 SEED=17 replays one
+	go test -count=1 -timeout 2h -run '^TestPromises$$' ./infra/sim -args -seeds $(SEEDS) -seed $(SEED)
+
 fuzz: ## Every fuzz target for FUZZTIME=30s
-	@for package in $$(go list ./shared/...); do \
-		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
-			echo "$$package $$target"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
-		done; \
+	@grep -roE --include='*_test.go' '^func Fuzz[A-Za-z]+' shared infra | sed 's/:func / /' | while read -r file target; do \
+		echo "$$target in $$(dirname $$file)"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) || exit 1; \
 	done
 
 check: ## Everything that CI checks after make test
@@ -72,8 +75,8 @@ lint: $(GOLANGCI_LINT) ## golangci-lint, import rules included
 race: ## All tests with the race detector
 	go test -race -shuffle=on -count=1 ./...
 
-dynamodb: $(DYNAMODB) ## Store suite and table comparison on DynamoDB Local
-	infra/tools/dynamodb-local go test -shuffle=on -count=1 ./shared/store/... ./infra/local/table/...
+dynamodb: ## Store suite and table comparison on DynamoDB Local
+	$(WITH_DYNAMODB_LOCAL) go test -shuffle=on -count=1 ./shared/store/... ./infra/local/table/...
 
 sam: $(SAM_CLI) ## Validate and transform the template, build the functions as for a deployment
 	$(SAM_CLI)/sam validate --lint
@@ -81,14 +84,15 @@ sam: $(SAM_CLI) ## Validate and transform the template, build the functions as f
 	$(SAM_CLI)/python infra/tools/transform.py
 	$(SAM_CLI)/sam build
 
-samples: $(SAM_CLI) $(AWS_CLI) $(DYNAMODB) ## Functions answer the samples of events/ behind SAM CLI's Invoke service
+samples: $(SAM_CLI) $(AWS_CLI) ## Functions answer the samples of events/ behind SAM CLI's Invoke service
 	LAMBDA_GOARCH=$$(go env GOARCH) $(SAM_CLI)/sam build --build-dir .build/sam
-	infra/tools/dynamodb-local $(SAM_CLI)/python infra/tools/samples.py
+	$(WITH_DYNAMODB_LOCAL) $(SAM_CLI)/python infra/tools/samples.py
 
 build: $(SAM_CLI) ## The functions as sam deploy takes them
 	$(SAM_CLI)/sam build
 
-tools: $(GOLANGCI_LINT) $(SAM_CLI) $(AWS_CLI) $(DYNAMODB) ## Fetch what make check needs into .tools
+tools: $(GOLANGCI_LINT) $(SAM_CLI) $(AWS_CLI) ## Fetch what make check needs into .tools
+	$(WITH_DYNAMODB_LOCAL) true
 
 $(GOLANGCI_LINT):
 	@echo "golangci-lint $(GOLANGCI_LINT_VERSION): two minutes to build"
@@ -99,12 +103,6 @@ $(SAM_CLI) $(AWS_CLI): $(TOOLS)/%/bin: infra/tools/%.txt
 	rm -rf $(@D)
 	python3 -m venv $(@D)
 	$@/pip install --quiet --disable-pip-version-check -r $< || { rm -rf $(@D); exit 1; }
-	@touch $@
-
-$(DYNAMODB): infra/local/dynamodblocal/pom.xml
-	@echo "DynamoDB Local: ten seconds to fetch"
-	rm -rf $@
-	mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(abspath $@) || { rm -rf $@; exit 1; }
 	@touch $@
 
 clean: ## Remove what was built and fetched

@@ -277,7 +277,7 @@ def main():
             "AWS_ENDPOINT_URL_DYNAMODB": os.environ["DYNAMODB_ENDPOINT"], "CONNECTIONS_ENDPOINT": clients.url,
             "JWT_SECRET": "local-secret-do-not-deploy-0123456789",
         })
-    functions = Functions(port)
+    functions, failed = Functions(port), None
     try:
         while not listens(port):
             assert service.poll() is None, "the Invoke service did not start"
@@ -289,14 +289,14 @@ def main():
         messages(functions, clients, second)
         publish(functions, clients)
         end(functions, clients)
-    except AssertionError as failed:
-        sys.exit(f"FAILED: {failed}\nlogs of the functions: {log.name}")
+    except AssertionError as error:
+        failed = error
     finally:
         service.terminate()
         service.wait()
-    if service.returncode:
-        refusals = [line for line in Path(log.name).read_text(encoding="utf-8").splitlines() if "does not allow" in line]
-        sys.exit("FAILED: a function asked for more than its role has:\n" + "\n".join(sorted(set(refusals))))
+    refusals = {line for line in Path(log.name).read_text(encoding="utf-8").splitlines() if line.startswith("the role of")}
+    if failed or service.returncode:
+        sys.exit("\n".join([*sorted(refusals), f"FAILED: {failed or 'see there'}", f"logs of the functions: {log.name}"]))
     print(f"{functions.invoked} invocations as expected, each within the role of its function")
 
 
