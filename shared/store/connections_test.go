@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,6 +112,29 @@ func TestEndKeepsWhatIsThere(t *testing.T) {
 		ok(t, err)
 		c.Rooms, c.Gone = []string{"conversation:c1"}, start.Add(time.Minute)
 		equal(t, got, c)
+		equal(t, s.item(t, fmt.Sprintf("ns#/ws/app#%x", realtime.Shard(c.ID)), c.ID)["exp"], 1767409445.0)
+	})
+}
+
+// TestEndRacesPut: whichever is first, the row tells the end, and whose connection it was.
+func TestEndRacesPut(t *testing.T) {
+	onEngines(t, func(t *testing.T, s *suite) {
+		for range 50 {
+			c := connection("alice")
+			ended := c
+			ended.Gone = start.Add(time.Second)
+			var put, end error
+			inParallel(
+				func() { put = s.Connections.Put(t.Context(), c) },
+				func() { end = s.Connections.End(t.Context(), ended) },
+			)
+			if end != nil || put != nil && !errors.Is(put, realtime.ErrGone) {
+				t.Fatalf("Put: %v, End: %v", put, end)
+			}
+			got, err := s.Connections.Get(t.Context(), c.ID)
+			ok(t, err)
+			equal(t, got, ended)
+		}
 	})
 }
 
@@ -162,6 +186,26 @@ func TestConnectionRooms(t *testing.T) {
 			ok(t, s.Connections.DropRooms(t.Context(), c.ID, []string{room(7), room(8), "conversation:never"}))
 			ok(t, s.Connections.AddRoom(t.Context(), c.ID, room(limit), limit))
 			equal(t, rooms(t, c.ID), append(slices.Delete(want, 7, 9), room(limit)), anyOrder)
+		})
+		t.Run("limit, raced for", func(t *testing.T) {
+			c := connection("alice")
+			ok(t, s.Connections.Put(t.Context(), c))
+			var recorded atomic.Int64
+			var all []func()
+			for n := range limit + 20 {
+				all = append(all, func() {
+					switch err := s.Connections.AddRoom(t.Context(), c.ID, room(n), limit); {
+					case err == nil:
+						recorded.Add(1)
+					case !errors.Is(err, realtime.ErrFull):
+						t.Error(err)
+					}
+				})
+			}
+			inParallel(all...)
+			if n := len(rooms(t, c.ID)); n != limit || recorded.Load() != limit {
+				t.Errorf("%d rooms recorded, %d in the row, want %d", recorded.Load(), n, limit)
+			}
 		})
 		t.Run("drop all", func(t *testing.T) {
 			c := connection("alice")
@@ -318,6 +362,20 @@ func TestAll(t *testing.T) {
 				t.Fatalf("no %+v", socketOf(c))
 			}
 		}
+	})
+}
+
+// TestAllTellsMoreThanLimit: a list of limit sockets is whole, also where the shards read first have as many.
+func TestAllTellsMoreThanLimit(t *testing.T) {
+	onEngines(t, func(t *testing.T, s *suite) {
+		for _, shard := range []int{0, realtime.Shards - 1} {
+			c := connection("alice")
+			c.ID = newIDs(1, shard)[0]
+			ok(t, s.Connections.Put(t.Context(), c))
+		}
+		got, err := s.Connections.All(t.Context(), 1)
+		ok(t, err)
+		equal(t, len(got), 2)
 	})
 }
 

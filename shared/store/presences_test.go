@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,6 +141,29 @@ func TestUserIsFull(t *testing.T) {
 		ok(t, err)
 		_, err = s.Presences.Add(t.Context(), user, presenceSocket(user), maxSockets)
 		ok(t, err)
+	})
+}
+
+func TestRaceForTheLastSocket(t *testing.T) {
+	onEngines(t, func(t *testing.T, s *suite) {
+		var added atomic.Int64
+		var all []func()
+		for range maxSockets + 8 {
+			all = append(all, func() {
+				switch p, err := s.Presences.Add(t.Context(), "alice", presenceSocket("alice"), maxSockets); {
+				case err == nil:
+					added.Add(1)
+				case !errors.Is(err, realtime.ErrFull) || p.Version != 0:
+					t.Errorf("%+v, %v", p, err)
+				}
+			})
+		}
+		inParallel(all...)
+		p, err := s.Presences.Read(t.Context(), "alice")
+		ok(t, err)
+		if added.Load() != maxSockets || len(p.Sockets) != maxSockets || p.Version != maxSockets {
+			t.Errorf("%d added, %d sockets, version %d, want %d", added.Load(), len(p.Sockets), p.Version, maxSockets)
+		}
 	})
 }
 

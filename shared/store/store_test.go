@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"example.org/realtime/infra/local/table"
 	"example.org/realtime/shared/realtime"
 	"example.org/realtime/shared/store"
 	"example.org/realtime/shared/wire"
@@ -34,6 +35,7 @@ type suite struct {
 // onEngines runs a test on the embedded table and, when DYNAMODB_ENDPOINT is set, on the DynamoDB Local there.
 func onEngines(t *testing.T, test func(t *testing.T, s *suite)) {
 	t.Helper()
+	t.Run("embedded", func(t *testing.T) { test(t, newSuite(t, table.New(table.Options{}).Client())) })
 	if endpoint := os.Getenv("DYNAMODB_ENDPOINT"); endpoint != "" {
 		t.Run("DynamoDBLocal", func(t *testing.T) {
 			test(t, newSuite(t, dynamodb.New(dynamodb.Options{
