@@ -145,13 +145,17 @@ func (c *crowd) above(ctx context.Context, timers Timers, limit int, now time.Ti
 		return false, nil
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.read.IsZero() || now.Sub(c.read) >= crowdFor {
-		t, err := timers.Read(ctx)
-		if err != nil {
-			return false, err
-		}
-		c.active, c.read = t.Active, now
+	active, known := c.active, !c.read.IsZero() && now.Sub(c.read) < crowdFor
+	c.mu.Unlock()
+	if known {
+		return active > limit, nil
 	}
-	return c.active > limit, nil
+	t, err := timers.Read(ctx)
+	if err != nil {
+		return false, err
+	}
+	c.mu.Lock()
+	c.active, c.read = t.Active, now
+	c.mu.Unlock()
+	return t.Active > limit, nil
 }
