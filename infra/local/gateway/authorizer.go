@@ -172,7 +172,7 @@ func (p policy) allows(arn string) (bool, error) {
 	allowed, denied := false, false
 	for _, s := range p.Statement {
 		if s.Effect != "Allow" && s.Effect != "Deny" {
-			return false, fmt.Errorf("Effect %q must be Allow or Deny", s.Effect)
+			return false, fmt.Errorf("an Effect is %q, and must be Allow or Deny", s.Effect)
 		}
 		if len(s.Action) == 0 || len(s.Resource) == 0 {
 			return false, errors.New("a statement needs Action and Resource")

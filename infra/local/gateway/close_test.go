@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -66,7 +67,8 @@ func TestGatewayCloseGivesUp(t *testing.T) {
 		<-ctx.Done()
 		return Result{}, ctx.Err()
 	}})
-	a.dial().text("never ends, and the client never closes")
+	c := a.dial()
+	c.text("never ends, and the client never closes")
 	a.await(KindMessage, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -75,6 +77,9 @@ func TestGatewayCloseGivesUp(t *testing.T) {
 	}
 	if e := a.await(KindInvoke, 1); !errors.Is(e.Err, context.Canceled) {
 		t.Errorf("the function ended with %v", e.Err)
+	}
+	if _, err := io.ReadAll(c.reader); isTimeout(err) {
+		t.Error("the socket was not cut")
 	}
 }
 

@@ -82,7 +82,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Close closes every connection with 1001, lets what runs finish ($disconnect included), and returns once nothing of the gateway
-// runs any more; the management API answers to the end, for functions that post from $disconnect. When ctx ends first, invocations are cancelled, sockets are cut, and the error is ctx's.
+// runs any more. The management API answers to the end, for functions that post from $disconnect. When ctx ends first,
+// invocations are cancelled, sockets are cut, and the error is ctx's.
 func (g *Gateway) Close(ctx context.Context) error {
 	g.mu.Lock()
 	if !g.closed {
@@ -108,6 +109,8 @@ func (g *Gateway) Close(ctx context.Context) error {
 		for _, c := range open {
 			c.cut()
 		}
+		g.cancel()
+		<-done
 		return fmt.Errorf("gateway: close: %w", ctx.Err())
 	}
 }

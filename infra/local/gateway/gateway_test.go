@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -341,7 +342,7 @@ func (c *client) closing() (code int, reason string) {
 // gone sees the server close TCP.
 func (c *client) gone() {
 	c.t.Helper()
-	if _, err := c.reader.ReadByte(); err != io.EOF { //nolint:errorlint // ReadByte returns io.EOF as it is
+	if _, err := c.reader.ReadByte(); !errors.Is(err, io.EOF) {
 		c.t.Fatalf("after the close: %v, want EOF", err)
 	}
 }

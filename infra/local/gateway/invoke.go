@@ -14,7 +14,7 @@ import (
 )
 
 // Invoker invokes a function synchronously. The context is not that of the route's timeout: a function that API Gateway no longer
-// waits for keeps running. The error means that the Invoke API could not be reached.
+// waits for keeps running; Invoker must return when it ends all the same, since Close waits for it. The error means that the Invoke API could not be reached.
 type Invoker func(ctx context.Context, function string, payload []byte) (Result, error)
 
 // Result is the Invoke API's answer.

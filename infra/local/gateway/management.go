@@ -65,6 +65,9 @@ func (g *Gateway) manage(w http.ResponseWriter, r *http.Request, id string) {
 		return
 	}
 	a, size := g.operate(r, op, id)
+	if !validID(id) {
+		id = "" // a log line is no place for whatever was in the path
+	}
 	g.observe(Event{
 		Kind: op, ConnectionID: id, RequestID: requestID, Bytes: size, Status: a.status, Duration: g.cfg.Now().Sub(start),
 	})

@@ -96,9 +96,15 @@ func TestManagement(t *testing.T) {
 			size   int
 			frames []int
 		}{
-			{0, []int{0}}, {1, []int{1}}, {125, []int{125}}, {126, []int{126}},
-			{maxFrame, []int{maxFrame}}, {maxFrame + 1, []int{maxFrame, 1}}, {2 * maxFrame, []int{maxFrame, maxFrame}},
-			{maxMessage - 1, []int{maxFrame, maxFrame, maxFrame, maxFrame - 1}}, {maxMessage, []int{maxFrame, maxFrame, maxFrame, maxFrame}},
+			{0, []int{0}},
+			{1, []int{1}},
+			{125, []int{125}},
+			{126, []int{126}},
+			{maxFrame, []int{maxFrame}},
+			{maxFrame + 1, []int{maxFrame, 1}},
+			{2 * maxFrame, []int{maxFrame, maxFrame}},
+			{maxMessage - 1, []int{maxFrame, maxFrame, maxFrame, maxFrame - 1}},
+			{maxMessage, []int{maxFrame, maxFrame, maxFrame, maxFrame}},
 		} {
 			body := strings.Repeat("0123456789", tt.size/10+1)[:tt.size]
 			response, answer := a.manage(http.MethodPost, "/local/@connections/"+c.id, []byte(body))
@@ -160,6 +166,9 @@ func TestManagement(t *testing.T) {
 			if response.StatusCode != http.StatusBadRequest || response.Header.Get("x-amzn-ErrorType") != "BadRequestException" || body != `{"message":"Invalid connectionId"}` {
 				t.Errorf("%q: %s %s", id, response.Status, body)
 			}
+		}
+		if e := a.await(PostToConnection, 1); e.ConnectionID != "" || e.Status != http.StatusBadRequest {
+			t.Errorf("event %+v", e)
 		}
 	})
 

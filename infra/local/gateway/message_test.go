@@ -176,31 +176,39 @@ func TestMessages(t *testing.T) {
 		a.await(KindInvoke, n)
 	})
 
-	t.Run("row 19: shuffled", func(t *testing.T) {
-		const n = 20
-		order := make(chan string, n)
-		a := start(t, Config{Shuffle: Shuffle{Seed: 1, Jitter: 50 * time.Millisecond}}, map[string]function{
-			"$default": func(_ context.Context, event []byte) (Result, error) {
-				var e proxyEvent
-				err := json.Unmarshal(event, &e)
-				order <- *e.Body
-				return Result{}, err
-			},
-		})
+	t.Run("row 19: shuffled messages, and the $disconnect, are held back for a drawn time each", func(t *testing.T) {
+		a := start(t, Config{Shuffle: Shuffle{Seed: 1, Jitter: 24 * time.Hour}}, map[string]function{"$default": ok, "$disconnect": ok})
 		c := a.dial()
-		for i := range n {
-			c.text(fmt.Sprintf("%02d", i))
+		c.text("one")
+		c.text("two")
+		c.alive()
+		_ = c.socket.Close()
+		a.await(KindClose, 1)
+		if n := a.count(KindInvoke); n != 0 {
+			t.Errorf("%d functions were invoked at once", n)
 		}
-		var got []string
-		for range n {
-			got = append(got, <-order)
+		a.close() // waits for nobody's jitter, and loses nothing
+		if n, m := len(a.called("$default")), len(a.called("$disconnect")); n != 2 || m != 1 {
+			t.Errorf("$default was invoked %d times and $disconnect %d times, want 2 and 1", n, m)
 		}
-		if slices.IsSorted(got) {
-			t.Errorf("in order: %v", got)
+
+		draw := func(seed uint64) (drawn []time.Duration) {
+			g, err := New(Config{Stage: "local", Shuffle: Shuffle{Seed: seed, Jitter: time.Second}, Invoke: a.cfg.Invoke})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 20 {
+				d := g.jitter()
+				if d < 0 || d >= time.Second {
+					t.Errorf("drew %s", d)
+				}
+				drawn = append(drawn, d)
+			}
+			return drawn
 		}
-		slices.Sort(got)
-		if len(slices.Compact(got)) != n {
-			t.Errorf("not each message once: %v", got)
+		first := draw(1)
+		if slices.IsSorted(first) || !slices.Equal(first, draw(1)) || slices.Equal(first, draw(2)) {
+			t.Errorf("drew %v, then %v, and with another seed %v", first, draw(1), draw(2))
 		}
 	})
 }

@@ -33,7 +33,7 @@ const (
 	CauseInput    = "input"    // the client sent what Err says, which a WebSocket API does not take
 )
 
-// Event is one thing that happened. Fields that its Kind does not mention above are zero, but for the first four.
+// Event is one thing that happened. What its Kind does not mention is zero, but for the ids, the route and the function.
 type Event struct {
 	Kind         string
 	Time         time.Time
