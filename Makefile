@@ -26,10 +26,10 @@ quote = '$(subst ','\'',$1)'
 need = $(if $(call given,$1),,$(error usage: make $2))
 
 .DEFAULT_GOAL := help
-.PHONY: help run token client publish participants test sim fuzz check lint race dynamodb sam samples build tools clean
+.PHONY: help run token client publish participants test sim fuzz check lint race dynamodb sam samples sam-invoke build .build/sam tools clean
 
 help: ## List what there is to do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## The whole system on this machine
 	@go run ./infra/local
@@ -84,9 +84,15 @@ sam: $(SAM_CLI) ## Validate and transform the template, build the functions as f
 	$(SAM_CLI)/python infra/tools/transform.py
 	$(SAM_CLI)/sam build
 
-samples: $(SAM_CLI) $(AWS_CLI) ## Functions answer the samples of events/ behind SAM CLI's Invoke service
-	LAMBDA_GOARCH=$$(go env GOARCH) $(SAM_CLI)/sam build --build-dir .build/sam
+samples: $(AWS_CLI) .build/sam ## Functions answer the samples of events/ behind SAM CLI's Invoke service
 	$(WITH_DYNAMODB_LOCAL) $(SAM_CLI)/python infra/tools/samples.py
+
+sam-invoke: .build/sam ## SAM CLI's Invoke service without Docker, for LAMBDA_ENDPOINT=http://127.0.0.1:3003 make run
+	@$(SAM_CLI)/python infra/tools/sam_invoke.py
+
+# For this machine, and always: sam build knows itself what to do.
+.build/sam: $(SAM_CLI)
+	LAMBDA_GOARCH=$$(go env GOARCH) $(SAM_CLI)/sam build --build-dir $@
 
 build: $(SAM_CLI) ## The functions as sam deploy takes them
 	$(SAM_CLI)/sam build

@@ -8,9 +8,10 @@ built for this machine:
     LAMBDA_GOARCH=$(go env GOARCH) sam build --build-dir .build/sam
 
 As with sam local, a variable of this program's environment takes the place of the template's value for it, in the
-functions that have that variable. Two are needed:
+functions that have that variable. Those in LOCAL, below, put it behind the local stack:
 
-    AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:8000 CONNECTIONS_ENDPOINT=http://127.0.0.1:3001/local sam_invoke.py
+    sam_invoke.py
+    DYNAMODB=local LAMBDA_ENDPOINT=http://127.0.0.1:3003 make run
 
 Unlike sam local, each function is held to its role in the template (roles.py). A call that it does not allow fails as on
 AWS, is printed, and makes this program end with status 1.
@@ -41,6 +42,13 @@ from samcli.yamlhelper import yaml_parse
 from roles import Guard
 
 HOST = "127.0.0.1"
+LOCAL = {  # the local stack's, where the environment says nothing else
+    "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:8000",
+    "CONNECTIONS_ENDPOINT": "http://127.0.0.1:3001/local",
+    "TABLE_NAME": "realtime",
+    "JWT_SECRET": "local-secret-do-not-deploy-0123456789",
+}
+ACCESS_KEY = "local"  # DynamoDB Local has a database for each, and this is the local stack's
 ARCHITECTURE = {"arm64": "arm64", "aarch64": "arm64"}.get(platform.machine().lower(), "x86_64")
 EMULATOR = Path(samcli.__file__).parent / "local" / "rapid" / f"aws-lambda-rie-{ARCHITECTURE}"
 
@@ -155,7 +163,7 @@ class Service:
                 dynamodb=os.environ["AWS_ENDPOINT_URL_DYNAMODB"],
                 functions=f"http://{HOST}:{port}",
                 connections=os.environ["CONNECTIONS_ENDPOINT"],
-                access_key=os.environ.get("AWS_ACCESS_KEY_ID", "local"),
+                access_key=ACCESS_KEY,
             )
         os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = self.guard.url("dynamodb")
         os.environ["AWS_ENDPOINT_URL_LAMBDA"] = self.guard.url("lambda")
@@ -188,11 +196,10 @@ def main():
     given = parser.parse_args()
     if not given.template.exists():
         parser.error(f"{given.template} is not there: LAMBDA_GOARCH=$(go env GOARCH) sam build --build-dir {given.template.parent}")
-    for name in ("AWS_ENDPOINT_URL_DYNAMODB", "CONNECTIONS_ENDPOINT"):
-        if not os.environ.get(name):
-            parser.error(f"{name} is not set in the environment")
     if listens(given.port):
         parser.error(f"port {given.port} is taken: --port takes another")
+    os.environ.update({name: value for name, value in LOCAL.items() if not os.environ.get(name)})
+    os.environ.update(AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=ACCESS_KEY, AWS_SESSION_TOKEN="")
     service = Service(given.template, given.port, given.processes)
     print(f"SAM CLI's Invoke service on http://{HOST}:{given.port}", flush=True)
     service.run()

@@ -20,7 +20,7 @@ import boto3
 from botocore.config import Config
 from samcli.yamlhelper import yaml_parse
 
-from sam_invoke import free_port, listens
+from sam_invoke import LOCAL, free_port, listens
 
 TEMPLATE = Path(".build/sam/template.yaml")
 EVENTS = Path("events")
@@ -258,11 +258,11 @@ def end(functions, clients):
 
 
 def create_table():
-    """The template's table; its name is its logical id here, which is what SAM CLI makes of a reference to it."""
+    """The template's table."""
     with TEMPLATE.open(encoding="utf-8") as file:
         properties = yaml_parse(file.read())["Resources"]["Table"]["Properties"]
     dynamodb = boto3.client("dynamodb", endpoint_url=os.environ["DYNAMODB_ENDPOINT"])
-    dynamodb.create_table(TableName="Table", **{name: properties[name] for name in ("KeySchema", "AttributeDefinitions", "BillingMode")})
+    dynamodb.create_table(TableName=LOCAL["TABLE_NAME"], **{name: properties[name] for name in ("KeySchema", "AttributeDefinitions", "BillingMode")})
 
 
 def main():
@@ -273,10 +273,7 @@ def main():
     service = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("sam_invoke.py"), "--template", TEMPLATE, "--port", str(port)],
         stdout=log, stderr=log,
-        env=os.environ | {
-            "AWS_ENDPOINT_URL_DYNAMODB": os.environ["DYNAMODB_ENDPOINT"], "CONNECTIONS_ENDPOINT": clients.url,
-            "JWT_SECRET": "local-secret-do-not-deploy-0123456789",
-        })
+        env=os.environ | {"AWS_ENDPOINT_URL_DYNAMODB": os.environ["DYNAMODB_ENDPOINT"], "CONNECTIONS_ENDPOINT": clients.url})
     functions, failed = Functions(port), None
     try:
         while not listens(port):
