@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"example.org/realtime/shared/auth"
@@ -35,7 +34,7 @@ func build(ctx context.Context, getenv func(string) string) (func(context.Contex
 	}
 	var secrets auth.Secrets
 	if cfg.JWT.FromSecretsManager() {
-		aws, err := awsconfig.LoadDefaultConfig(ctx)
+		aws, err := config.AWS(ctx)
 		if err != nil {
 			return nil, err
 		}

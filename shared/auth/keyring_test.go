@@ -108,6 +108,10 @@ func TestSecretOutOfReach(t *testing.T) {
 	if _, err := v.Verify(t.Context(), token); code(err) != contract.Internal {
 		t.Errorf("unusable secret: %v", err)
 	}
+	s.value = `{"JWT_SECRET":"` + secret + `"}` // as the console stores it unless told otherwise
+	if _, err := v.Verify(t.Context(), token); code(err) != contract.Internal {
+		t.Errorf("a JSON object: %v", err)
+	}
 	s.value = secret
 	if _, err := v.Verify(t.Context(), token); err != nil {
 		t.Errorf("the first read is tried until it succeeds: %v", err)

@@ -96,10 +96,11 @@ func resolve(ctx context.Context, secrets Secrets, setting string) (string, erro
 	if err != nil {
 		return "", fmt.Errorf("read secret: %w", err)
 	}
-	if out.SecretString == nil {
-		return string(out.SecretBinary), nil
+	value := aws.ToString(out.SecretString)
+	if strings.HasPrefix(value, "{") && json.Valid([]byte(value)) {
+		return "", errors.New("the secret is a JSON object: store the value alone, as plain text")
 	}
-	return *out.SecretString, nil
+	return value, nil
 }
 
 // Verify returns who the token belongs to: UserID and ExpiresAt. A refusal is a *contract.Error: TokenExpired when the token
