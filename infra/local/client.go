@@ -41,7 +41,7 @@ func (c *command) client(ctx context.Context, args []string) error {
 		return err
 	}
 	url := fmt.Sprintf("ws://127.0.0.1:%d/%s", port, stack.Stage)
-	socket, response, err := websocket.Dial(ctx, url, &websocket.DialOptions{
+	socket, response, err := websocket.Dial(ctx, url, &websocket.DialOptions{ //nolint:bodyclose // Dial has closed it
 		HTTPHeader: http.Header{"Authorization": {"Bearer " + token}},
 	})
 	switch {
@@ -103,7 +103,7 @@ func (t *terminal) loop(ctx context.Context, typed <-chan string, ended <-chan e
 		case <-giveUp:
 			clear(waiting)
 		case <-ctx.Done():
-			return t.leave(ended)
+			return t.leave()
 		case line, ok := <-typed:
 			if !ok {
 				typed, giveUp = nil, time.After(lastAcks)
@@ -111,22 +111,21 @@ func (t *terminal) loop(ctx context.Context, typed <-chan string, ended <-chan e
 			}
 			id, err := t.send(ctx, line)
 			if err != nil {
-				return t.leave(ended)
+				return t.leave()
 			}
 			if id != "" {
 				waiting[id] = true
 			}
 		}
 		if giveUp != nil && len(waiting) == 0 {
-			return t.leave(ended)
+			return t.leave()
 		}
 	}
 }
 
-// leave closes the connection and waits for its end.
-func (t *terminal) leave(ended <-chan error) error {
+// leave closes the connection, which ends receive.
+func (t *terminal) leave() error {
 	_ = t.socket.Close(websocket.StatusNormalClosure, "") // the connection may be gone already: receive says so
-	<-ended
 	return nil
 }
 

@@ -38,6 +38,7 @@ func (c *command) stack(ctx context.Context, _ []string) error {
 	c.say("ending; Ctrl-C again to force it")
 	orderly, cancel := context.WithTimeout(c.force, closeTime)
 	defer cancel()
+	//nolint:contextcheck // ctx is done: that is why the end has come
 	if err := s.Close(orderly); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}

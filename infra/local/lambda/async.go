@@ -107,9 +107,10 @@ func (s *Service) giveUp(e *event, condition string) {
 	s.failures = append(s.failures, f)
 	s.failures = s.failures[max(0, len(s.failures)-keptFailures):]
 	s.mu.Unlock()
-	message := "event went to the failure queue"
+	log := s.log.With("function", f.Function, "request_id", f.RequestID, "condition", condition, "attempts", tries)
 	if f.Destination == "" {
-		message = "event dropped: its function has no failure destination"
+		log.Warn("event dropped: its function has no failure destination")
+	} else {
+		log.Warn("event went to the failure queue")
 	}
-	s.log.Warn(message, "function", f.Function, "request_id", f.RequestID, "condition", condition, "attempts", tries)
 }

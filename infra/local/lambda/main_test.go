@@ -92,7 +92,7 @@ func bootstrap() {
 		os.Exit(3)
 	case "error":
 		url := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/init/error"
-		r, err := http.Post(url, "application/json", strings.NewReader(`{"errorType":"Config","errorMessage":"TABLE_NAME: is required"}`)) //nolint:noctx // a test's function
+		r, err := http.Post(url, "application/json", strings.NewReader(`{"errorType":"Config","errorMessage":"TABLE_NAME: is required"}`))
 		if err == nil {
 			_ = r.Body.Close()
 		}
@@ -117,7 +117,7 @@ func bootstrap() {
 			fmt.Fprintln(os.Stderr, "to stderr")
 			fmt.Print("without an end")
 		case "start": // a process of its own, which outlives the event
-			cmd := exec.Command(os.Args[0]) //nolint:noctx // on purpose
+			cmd := exec.Command(os.Args[0])
 			cmd.Env = append(os.Environ(), "HOLD="+o.URL)
 			if err := cmd.Start(); err != nil {
 				return nil, err

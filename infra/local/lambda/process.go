@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net"
@@ -76,7 +77,7 @@ func (p *process) run() {
 
 // live runs the process until it ends, and says why it did.
 func (p *process) live() string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "Runtime API: " + err.Error()
 	}

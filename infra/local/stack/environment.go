@@ -12,7 +12,7 @@ import (
 
 // LocalSecret signs and verifies the tokens of a stack that was given no key of its own. Everybody knows it: functions refuse it when
 // they are deployed.
-const LocalSecret = "local-secret-do-not-deploy-0123456789" //nolint:gosec // G101: public on purpose
+const LocalSecret = "local-secret-do-not-deploy-0123456789"
 
 // defaultTable is the table's name without the setting TABLE_NAME.
 const defaultTable = "realtime"

@@ -106,7 +106,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 }
 
 func (s *Stack) start(ctx context.Context) error {
-	ws, err := s.listen("WS_PORT", s.options.WSPort)
+	ws, err := s.listen(ctx, "WS_PORT", s.options.WSPort)
 	if err != nil {
 		return err
 	}
@@ -115,13 +115,13 @@ func (s *Stack) start(ctx context.Context) error {
 	s.ConnectionsEndpoint = "http://" + address + "/" + Stage
 	var invoke, dynamo net.Listener
 	if s.LambdaEndpoint = s.options.LambdaEndpoint; s.LambdaEndpoint == "" {
-		if invoke, err = s.listen("LAMBDA_PORT", s.options.LambdaPort); err != nil {
+		if invoke, err = s.listen(ctx, "LAMBDA_PORT", s.options.LambdaPort); err != nil {
 			return err
 		}
 		s.LambdaEndpoint = "http://" + invoke.Addr().String()
 	}
 	if s.DynamoDBEndpoint = s.options.DynamoDBEndpoint; s.DynamoDBEndpoint == "" && !s.options.DynamoDBLocal {
-		if dynamo, err = s.listen("DYNAMODB_PORT", s.options.DynamoDBPort); err != nil {
+		if dynamo, err = s.listen(ctx, "DYNAMODB_PORT", s.options.DynamoDBPort); err != nil {
 			return err
 		}
 		s.DynamoDBEndpoint = "http://" + dynamo.Addr().String()
@@ -138,17 +138,17 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := s.startGateway(ws); err != nil {
 		return err
 	}
-	s.startSchedule()
+	s.startSchedule() //nolint:contextcheck // it outlives ctx: Close ends it
 	return nil
 }
 
 // listen takes a port before anything else happens: a taken one is told at once. Nobody is answered on it yet.
-func (s *Stack) listen(setting string, port int) (net.Listener, error) {
+func (s *Stack) listen(ctx context.Context, setting string, port int) (net.Listener, error) {
 	host := s.options.Host
 	if host == "" {
 		host = "127.0.0.1"
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("%s: port %d is taken: stop what uses it, or choose another, as in %s=%d make run", setting, port, setting, port+1000)
@@ -228,7 +228,7 @@ func (s *Stack) startGateway(l net.Listener) error {
 	if c.Log == nil {
 		c.Log = s.log
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // it is one
+	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy, transport.MaxIdleConns, transport.MaxIdleConnsPerHost = nil, 0, 256
 	invoke := gateway.LambdaInvoke(s.LambdaEndpoint, &http.Client{Transport: transport})
 	c.Invoke = func(ctx context.Context, function string, payload []byte) (gateway.Result, error) {

@@ -305,7 +305,7 @@ func TestStartErrors(t *testing.T) {
 // with copies the test's repository, below this package for its module, with one text replaced in one file.
 func with(t *testing.T, file, old, replacement string) string {
 	t.Helper()
-	copied, err := os.MkdirTemp("testdata", "copy")
+	copied, err := os.MkdirTemp("testdata", "copy") //nolint:usetesting // it has to be inside the module
 	if err != nil {
 		t.Fatal(err)
 	}

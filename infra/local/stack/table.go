@@ -38,11 +38,11 @@ func (s *Stack) startTable(ctx context.Context, l net.Listener) error {
 }
 
 func (s *Stack) startDynamoDBLocal(ctx context.Context) error {
-	l, err := s.listen("DYNAMODB_PORT", s.options.DynamoDBPort) // says what to do when it is taken
+	l, err := s.listen(ctx, "DYNAMODB_PORT", s.options.DynamoDBPort) // says what to do when it is taken
 	if err != nil {
 		return err
 	}
-	port := l.Addr().(*net.TCPAddr).Port //nolint:errcheck,forcetypeassert // a TCP listener
+	port := l.Addr().(*net.TCPAddr).Port
 	if err := l.Close(); err != nil {
 		return fmt.Errorf("DYNAMODB_PORT: %w", err)
 	}
@@ -106,7 +106,7 @@ func reachable(ctx context.Context, setting, endpoint, otherwise string) error {
 	if err != nil || request.URL.Host == "" {
 		return fmt.Errorf("%s: %q is no URL: give one as http://127.0.0.1:8000", setting, endpoint)
 	}
-	response, err := http.DefaultClient.Do(request) //nolint:gosec // G107: the user's own choice
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return fmt.Errorf("%s: nothing answers at %s: start it, or %s", setting, endpoint, otherwise)
 	}
