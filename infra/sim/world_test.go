@@ -30,7 +30,7 @@ type faults struct {
 
 var rough = faults{kill: 0.04, double: 0.05, drop: 0.2, slow: 0.02}
 
-const slowStep = 2 * time.Second
+const slowStep = 6 * time.Second
 
 // errKilled is what every step of a killed invocation gets: nothing of it has any effect any more.
 var errKilled = errors.New("killed")
