@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
+	"flag"
 	"os"
 	"sync"
 	"testing"
@@ -22,6 +23,14 @@ import (
 	"example.org/realtime/shared/store"
 	"example.org/realtime/shared/wire"
 )
+
+// TestMain has the models run fewer sequences than rapid does by default: each step is a call or two to a table.
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", "40"); err != nil {
+		panic(err)
+	}
+	m.Run()
+}
 
 // suite is one table that never collects garbage, and what the tests need besides.
 type suite struct {
@@ -171,4 +180,18 @@ func equal(t *testing.T, got, want any, options ...cmp.Option) {
 	if diff := cmp.Diff(want, got, append(options, cmpopts.EquateEmpty())...); diff != "" {
 		t.Fatalf("(-want +got)\n%s", diff)
 	}
+}
+
+// inParallel runs them all at once and waits.
+func inParallel(all ...func()) {
+	var wg sync.WaitGroup
+	begin := make(chan struct{})
+	for _, do := range all {
+		wg.Go(func() {
+			<-begin
+			do()
+		})
+	}
+	close(begin)
+	wg.Wait()
 }
