@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"example.org/realtime/shared/contract"
+	"example.org/realtime/shared/wire"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -24,6 +26,7 @@ const (
 type delivery struct {
 	frame   func(Socket) []byte
 	closing bool // the connection is closed after the event
+	final   bool // a Socket.IO client that is closed does not come back by itself
 }
 
 // outcome counts the sockets of a delivery: delivered + len(gone) + failed are all of them.
@@ -74,11 +77,18 @@ func (p *Publisher) deliverOne(ctx context.Context, s Socket, d delivery) error 
 		return err
 	}
 	if d.closing {
-		if err := ignoreGone(p.Poster.Close(ctx, s.ID)); err != nil {
+		if err := p.closeAfter(ctx, s, d.final); err != nil {
 			p.Log.WarnContext(ctx, "told to disconnect, but not closed", "connection_id", s.ID, "error", err)
 		}
 	}
 	return nil
+}
+
+func (p *Publisher) closeAfter(ctx context.Context, s Socket, final bool) (err error) {
+	if final && s.Protocol == wire.SocketIO {
+		err = ignoreGone(p.Poster.Post(ctx, s.ID, wire.EncodeDisconnect(contract.Namespace)))
+	}
+	return errors.Join(err, ignoreGone(p.Poster.Close(ctx, s.ID)))
 }
 
 // post posts a frame, and for that long tries a socket again that answers 410.

@@ -48,6 +48,25 @@ type Connections interface {
 	Delete(ctx context.Context, c Connection) error
 }
 
+// Sessions are what CONN rows know of a Socket.IO client beyond its transport.
+type Sessions interface {
+	// Open notes that the open packet is about to be posted. ErrExists: that was noted before. ErrGone: it has ended.
+	Open(ctx context.Context, id string) error
+	// Enter gives the connection its user at that time: it is in the namespace. ErrExists: it has one. ErrGone: it has ended.
+	Enter(ctx context.Context, id, user string, tokenExpiry, at time.Time) error
+	// Exit takes the user and the rooms of c from the row: it has left the namespace. ErrChanged: it has others now. ErrGone:
+	// it has ended.
+	Exit(ctx context.Context, c Connection, at time.Time) error
+	// Pong notes a pong at that time. ErrGone: the connection has ended.
+	Pong(ctx context.Context, id string, at time.Time) error
+}
+
+// Tokens verifies the authentication token of a client.
+type Tokens interface {
+	// Verify returns who the token belongs to. A *contract.Error says why it is refused; with any other, nobody knows.
+	Verify(ctx context.Context, token string) (Identity, error)
+}
+
 // ConnectionRooms are the rooms recorded in a CONN row, so that its end finds them.
 type ConnectionRooms interface {
 	// AddRoom records a room. ErrNotFound: no row with a user. ErrFull: limit rooms are there, and this is none of them.

@@ -16,6 +16,7 @@ import (
 // Publisher sends events to connections: what backends publish, and the jobs that the functions ask for.
 type Publisher struct {
 	Connections Connections
+	Sessions    Sessions
 	Everyone    Everyone
 	Presences   Presences
 	Rooms       Rooms
@@ -29,6 +30,9 @@ type Publisher struct {
 
 	PresenceGlobalMax int  // 0: presence is global at any number of connections
 	ClientInfo        bool // user agents and ips reach everybody
+	PingInterval      time.Duration
+	PingTimeout       time.Duration
+	MaxPayload        int // bytes of a whole message
 }
 
 const (
@@ -102,15 +106,6 @@ func (p *Publisher) deadline(ctx context.Context) time.Time {
 	return p.Now().Add(maxInvocation)
 }
 
-// eventFrames encodes an event once per protocol.
-func eventFrames(event string, payload json.RawMessage) map[wire.Protocol][]byte {
-	frames := make(map[wire.Protocol][]byte, len(wire.Protocols))
-	for _, protocol := range wire.Protocols {
-		frames[protocol] = wire.Event(protocol, event, payload)
-	}
-	return frames
-}
-
 // send posts an event to its audience. An error means that nothing was posted.
 func (p *Publisher) send(ctx context.Context, req *contract.Publish, frames map[wire.Protocol][]byte) (contract.Published, []target, error) {
 	to, err := p.audience(ctx, req)
@@ -123,7 +118,7 @@ func (p *Publisher) send(ctx context.Context, req *contract.Publish, frames map[
 	case contract.PresenceUpdate:
 		d.frame = p.snapshotFrames(*req.Presence, req.Data)
 	case contract.SystemDisconnect:
-		d.closing = true
+		d.closing, d.final = true, !req.Reconnect
 	}
 	ctx, cancel := context.WithDeadline(ctx, p.deadline(ctx).Add(-endReserve))
 	defer cancel()
@@ -148,6 +143,8 @@ func (p *Publisher) Do(ctx context.Context, job Job) error {
 	ctx, cancel := context.WithDeadline(ctx, p.deadline(ctx).Add(-endReserve))
 	defer cancel()
 	switch {
+	case job.Open != nil:
+		return p.open(ctx, *job.Open)
 	case job.Welcome != nil:
 		return p.welcome(ctx, *job.Welcome)
 	case job.Refuse != nil:
@@ -157,22 +154,37 @@ func (p *Publisher) Do(ctx context.Context, job Job) error {
 	case job.Verify != nil:
 		return p.verify(ctx, *job.Verify)
 	}
-	return &contract.ValidationError{Field: "job", Message: "must have one of welcome, refuse, presence, verify"}
+	return &contract.ValidationError{Field: "job", Message: "must have one of open, welcome, refuse, presence, verify"}
 }
 
 // welcomeWait is how long a welcome waits for the handshake to be done.
 const welcomeWait = 5 * time.Second
 
+// open posts the open packet, once: a second would break the client, so that one that may have been posted is not tried again.
+func (p *Publisher) open(ctx context.Context, o Open) error {
+	switch err := p.Sessions.Open(ctx, o.Connection); {
+	case errors.Is(err, ErrExists), errors.Is(err, ErrGone):
+		return nil
+	case err != nil:
+		return err
+	}
+	err := p.post(ctx, o.Connection, wire.EncodeOpen(o.Connection, p.PingInterval, p.PingTimeout, p.MaxPayload), welcomeWait)
+	if err != nil && !errors.Is(err, ErrGone) {
+		p.Log.WarnContext(ctx, "open packet not posted, the client will come back", "connection_id", o.Connection, "error", err)
+		return ignoreGone(p.Poster.Close(ctx, o.Connection))
+	}
+	return nil
+}
+
 // welcome tells a connection that it is in its personal room, then everybody that its user is online.
 func (p *Publisher) welcome(ctx context.Context, w Welcome) error {
-	ready := encode(contract.Ready{Message: "You are connected: notifications for this user arrive here.", UserID: w.User})
-	err := ignoreGone(p.post(ctx, w.Connection, wire.Event(wire.JSON, contract.NotificationsReady, ready), welcomeWait))
+	err := ignoreGone(p.post(ctx, w.Connection, readyFrame(wire.JSON, w.User), welcomeWait))
 	return errors.Join(err, p.presence(ctx, PresenceJob{User: w.User, Version: w.Version, AtMS: w.AtMS}))
 }
 
 // refuse tells a connection why it may not stay, and closes it, told or not.
 func (p *Publisher) refuse(ctx context.Context, r Refuse) error {
-	err := p.post(ctx, r.Connection, wire.Event(wire.JSON, contract.ErrorEvent, encode(r.Error)), welcomeWait)
+	err := p.post(ctx, r.Connection, errorFrame(wire.JSON, r.Error.Code, r.Error.Message), welcomeWait)
 	if errors.Is(err, ErrGone) {
 		return nil
 	}

@@ -243,7 +243,7 @@ func TestPublishedPresenceIsMaskedLikeOurs(t *testing.T) {
 func TestEventTooLarge(t *testing.T) {
 	const head, tail = `{"eventKey":"k","notification":"`, `"}`
 	raw := func(encoded int) string {
-		pad := encoded - len(wire.Event(wire.JSON, contract.NotificationsNew, json.RawMessage(head+tail)))
+		pad := encoded - len(wire.EncodeJSONEvent(contract.NotificationsNew, json.RawMessage(head+tail)))
 		return `{"event":"notifications:new","to":{"all":true},"data":` + head + strings.Repeat("x", pad) + tail + `}`
 	}
 	p, poster, _, _ := newPublisher(t, chat())

@@ -2,7 +2,6 @@ package realtime
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,14 +15,16 @@ import (
 // Receiver is what happens when a client connects, speaks or leaves. A function sets the ports that its events use; each
 // field says who needs it.
 type Receiver struct {
-	Connections Connections     // connect, disconnect, join
+	Connections Connections     // connect, disconnect, join, packets
+	Sessions    Sessions        // packets
+	Tokens      Tokens          // packets
 	Recorded    ConnectionRooms // join
-	Presences   Presences       // connect, disconnect, heartbeat
-	Rooms       Rooms           // disconnect, join, leave
+	Presences   Presences       // connect, disconnect, heartbeat, packets
+	Rooms       Rooms           // disconnect, join, leave, packets
 	Members     Members         // join
 	Timers      Timers          // join, with PresenceGlobalMax
 	Poster      Poster          // messages
-	Asker       Asker           // connect, disconnect, heartbeat, join
+	Asker       Asker           // connect, disconnect, heartbeat, join, packets
 	Metrics     Metrics
 	Log         *slog.Logger
 	Now         func() time.Time
@@ -62,46 +63,45 @@ type Message struct {
 	Identity     Identity
 	ConnectedAt  time.Time
 	At           time.Time // API Gateway's, by which joins and leaves are ordered
+	UserAgent    string
+	IP           string
 	Body         []byte
 }
 
 // Connect records a connection and asks publish to welcome or refuse it; nothing can be posted to it before the handshake
 // is done. An error fails the handshake, and leaves nothing that sweep does not end.
 func (r *Receiver) Connect(ctx context.Context, e Connected) error {
-	if code := e.Identity.Refused; code != "" {
+	socketIO := e.Identity.Protocol == wire.SocketIO // its user comes with its CONNECT, as does a refusal
+	if code := e.Identity.Refused; code != "" && !socketIO {
 		return r.refuse(ctx, e.ConnectionID, &contract.Error{Code: code, Message: refusal(code)})
 	}
-	c := Connection{
-		ID:          e.ConnectionID,
-		UserID:      e.Identity.UserID,
-		Protocol:    e.Identity.Protocol,
-		ConnectedAt: e.ConnectedAt,
-		TokenExpiry: e.Identity.ExpiresAt,
+	c := Connection{ID: e.ConnectionID, Protocol: e.Identity.Protocol, ConnectedAt: e.ConnectedAt}
+	if !socketIO {
+		c.UserID, c.TokenExpiry = e.Identity.UserID, e.Identity.ExpiresAt
 	}
 	if err := r.Connections.Put(ctx, c); err != nil && !errors.Is(err, ErrExists) {
 		return fmt.Errorf("connect %s: %w", c.ID, err)
 	}
-	p, err := r.register(ctx, c, e)
-	if errors.Is(err, ErrFull) {
-		return r.refuseFull(ctx, c)
+	job := Job{Open: &Open{Connection: c.ID}}
+	if !socketIO {
+		p, err := r.register(ctx, c, e.At, e.UserAgent, e.IP)
+		switch {
+		case errors.Is(err, ErrFull):
+			return r.refuseFull(ctx, c)
+		case err != nil:
+			return fmt.Errorf("connect %s: %w", c.ID, errors.Join(err, r.undo(ctx, c)))
+		}
+		job = Job{Welcome: &Welcome{Connection: c.ID, User: c.UserID, Version: p.Version, AtMS: r.Now().UnixMilli()}}
 	}
-	if err == nil {
-		err = r.Asker.Ask(ctx, Job{Welcome: &Welcome{Connection: c.ID, User: c.UserID, Version: p.Version, AtMS: r.Now().UnixMilli()}})
-	}
-	if err != nil {
+	if err := r.Asker.Ask(ctx, job); err != nil {
 		return fmt.Errorf("connect %s: %w", c.ID, errors.Join(err, r.undo(ctx, c)))
 	}
 	return nil
 }
 
 // register adds the socket to its user's presence.
-func (r *Receiver) register(ctx context.Context, c Connection, e Connected) (Presence, error) {
-	p, err := r.Presences.Add(ctx, c.UserID, PresenceSocket{
-		Socket:    Socket{ID: c.ID, UserID: c.UserID, Protocol: c.Protocol, ConnectedAt: c.ConnectedAt},
-		LastSeen:  e.At,
-		UserAgent: e.UserAgent,
-		IP:        e.IP,
-	}, r.SocketsPerUser)
+func (r *Receiver) register(ctx context.Context, c Connection, at time.Time, userAgent, ip string) (Presence, error) {
+	p, err := r.Presences.Add(ctx, c.UserID, PresenceSocket{Socket: c.socket(), LastSeen: at, UserAgent: userAgent, IP: ip}, r.SocketsPerUser)
 	if errors.Is(err, ErrExists) {
 		return p, nil
 	}
@@ -114,11 +114,14 @@ func (r *Receiver) refuseFull(ctx context.Context, c Connection) error {
 	if err := r.Connections.Delete(ctx, c); err != nil {
 		return fmt.Errorf("refuse %s: %w", c.ID, err)
 	}
-	err := r.refuse(ctx, c.ID, &contract.Error{
+	return errors.Join(r.refuse(ctx, c.ID, r.full()), r.Asker.Ask(ctx, Job{Verify: &Verify{User: c.UserID}}))
+}
+
+func (r *Receiver) full() *contract.Error {
+	return &contract.Error{
 		Code:    contract.TooManyConnections,
 		Message: fmt.Sprintf("this user has %d open connections already; close one and try again", r.SocketsPerUser),
-	})
-	return errors.Join(err, r.Asker.Ask(ctx, Job{Verify: &Verify{User: c.UserID}}))
+	}
 }
 
 func (r *Receiver) refuse(ctx context.Context, id string, e *contract.Error) error {
@@ -138,6 +141,9 @@ func (r *Receiver) undo(ctx context.Context, c Connection) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	c.Gone = r.Now()
+	if c.UserID == "" {
+		return r.Connections.End(ctx, c)
+	}
 	_, err := r.Presences.Remove(ctx, c.UserID, c.ID, c.Gone, time.Time{})
 	if errors.Is(err, ErrNotFound) {
 		err = nil
@@ -148,37 +154,63 @@ func (r *Receiver) undo(ctx context.Context, c Connection) error {
 // Disconnect removes a connection. It may come twice, late, before Connect is done, or never. An error leaves the rest to
 // sweep.
 func (r *Receiver) Disconnect(ctx context.Context, e Disconnected) error {
-	if e.Identity.Refused != "" {
+	socketIO := e.Identity.Protocol == wire.SocketIO
+	if e.Identity.Refused != "" && !socketIO {
 		return nil // nothing of it is in the table
 	}
-	remover := &Remover{Connections: r.Connections, Presences: r.Presences, Rooms: r.Rooms, Now: r.Now}
-	c, err := r.Connections.Get(ctx, e.ConnectionID)
-	if errors.Is(err, ErrNotFound) {
-		c, err = Connection{ID: e.ConnectionID, UserID: e.Identity.UserID, Protocol: e.Identity.Protocol, ConnectedAt: e.ConnectedAt}, nil
-	}
-	if err != nil {
-		return fmt.Errorf("disconnect %s: %w", e.ConnectionID, err)
-	}
-	p, err := remover.presence(ctx, c.UserID, c.ID, e.At, time.Time{})
-	if errors.Is(err, ErrNotFound) {
-		c.Gone = r.Now() // its connect is not done yet, or another disconnect was here: sweep looks again
-		if err := r.Connections.End(ctx, c); err != nil {
-			return fmt.Errorf("disconnect %s: %w", c.ID, err)
+	for {
+		c, err := r.Connections.Get(ctx, e.ConnectionID)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			c = Connection{ID: e.ConnectionID, Protocol: e.Identity.Protocol, ConnectedAt: e.ConnectedAt}
+			if !socketIO {
+				c.UserID = e.Identity.UserID
+			}
+			err = r.depart(ctx, c, e.At)
+		case err == nil && c.UserID == "" && c.Gone.IsZero():
+			err = r.Connections.Delete(ctx, c) // a Socket.IO client outside the namespace: there is no more of it
+		case err == nil:
+			err = r.depart(ctx, c, e.At)
+		}
+		if errors.Is(err, ErrChanged) {
+			continue // it came into the namespace meanwhile
+		}
+		if err != nil {
+			return fmt.Errorf("disconnect %s: %w", e.ConnectionID, err)
 		}
 		return nil
 	}
-	if err == nil {
-		err = r.Asker.Ask(ctx, Job{Presence: &PresenceJob{
-			User: c.UserID, Version: p.Version, Rooms: conversations(c.Rooms), AtMS: r.Now().UnixMilli(),
-		}})
+}
+
+// depart ends a connection: out of its user's presence, telling so, then its rows.
+func (r *Receiver) depart(ctx context.Context, c Connection, at time.Time) error {
+	remover := &Remover{Connections: r.Connections, Presences: r.Presences, Rooms: r.Rooms, Now: r.Now}
+	found := false
+	if c.UserID != "" {
+		var err error
+		if found, err = r.leavePresence(ctx, remover, c, at); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = remover.erase(ctx, c)
+	if !found { // its connect is not done yet, or another disconnect was here: sweep looks again
+		c.Gone = r.Now()
+		return r.Connections.End(ctx, c)
+	}
+	return remover.erase(ctx, c)
+}
+
+// leavePresence takes a connection out of its user's presence and has everybody told; found is false where it was not in it.
+func (r *Receiver) leavePresence(ctx context.Context, remover *Remover, c Connection, at time.Time) (found bool, err error) {
+	p, err := remover.presence(ctx, c.UserID, c.ID, at, time.Time{})
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("disconnect %s: %w", c.ID, err)
+		return false, err
 	}
-	return nil
+	return true, r.Asker.Ask(ctx, Job{Presence: &PresenceJob{
+		User: c.UserID, Version: p.Version, Rooms: conversations(c.Rooms), AtMS: r.Now().UnixMilli(),
+	}})
 }
 
 // errDeaf closes a connection that the table does not know any more, so that its client comes back.
@@ -187,25 +219,35 @@ var errDeaf = errors.New("the table does not know this connection")
 // Message takes one message of a client. With an id, the outcome is the ack and nothing else; without, success is silent
 // and a failure is one error event. An error is one that the client could not be told of.
 func (r *Receiver) Message(ctx context.Context, m Message) error {
+	if m.Identity.Protocol == wire.SocketIO {
+		return r.packet(ctx, m)
+	}
 	if code := m.Identity.Refused; code != "" {
 		return r.end(ctx, m, &contract.Error{Code: code, Message: refusal(code)})
 	}
-	if len(m.Body) > r.MaxPayload {
-		return r.end(ctx, m, &contract.Error{
-			Code:    contract.PayloadTooLarge,
-			Message: fmt.Sprintf("the message has %d bytes, %d at most", len(m.Body), r.MaxPayload),
-		})
+	if err := r.checkSize(m); err != nil {
+		return r.end(ctx, m, err)
 	}
-	in, err := wire.Decode(m.Identity.Protocol, m.Body)
+	in, err := wire.DecodeJSON(m.Body)
 	if err != nil {
 		err = &contract.Error{Code: contract.BadRequest, Message: err.Error()}
 	} else {
 		err = r.handle(ctx, m, in)
 	}
 	if errors.Is(err, errDeaf) {
-		return ignoreGone(r.Poster.Close(ctx, m.ConnectionID))
+		return r.close(ctx, m)
 	}
 	return r.reply(ctx, m, in, err)
+}
+
+func (r *Receiver) checkSize(m Message) *contract.Error {
+	if len(m.Body) <= r.MaxPayload {
+		return nil
+	}
+	return &contract.Error{
+		Code:    contract.PayloadTooLarge,
+		Message: fmt.Sprintf("the message has %d bytes, %d at most", len(m.Body), r.MaxPayload),
+	}
 }
 
 func (r *Receiver) handle(ctx context.Context, m Message, in wire.Inbound) error {
@@ -245,29 +287,33 @@ func (r *Receiver) reply(ctx context.Context, m Message, in wire.Inbound, err er
 	ack := contract.Ack{Success: err == nil}
 	if err != nil {
 		e := contract.ErrorOf(err)
-		if e.Code == contract.Internal {
-			r.Log.ErrorContext(ctx, "event failed", "event", in.Event, "connection_id", m.ConnectionID, "error", err)
-			r.Metrics.Put(map[string]float64{"InternalErrors": 1})
-		}
+		r.reportInternal(ctx, m, e, err)
 		ack.Code, ack.Message = e.Code, e.Message
 	}
-	var message []byte
-	if in.ID != nil {
-		message = wire.Ack(m.Identity.Protocol, in.ID, encode(ack))
-	} else {
-		message = errorEvent(m.Identity.Protocol, ack.Code, ack.Message)
+	message := ackFrame(m.Identity.Protocol, in.ID, ack)
+	if in.ID == nil {
+		message = errorFrame(m.Identity.Protocol, ack.Code, ack.Message)
 	}
 	return ignoreGone(r.Poster.Post(ctx, m.ConnectionID, message))
 }
 
-// end tells the client why, and closes the connection.
-func (r *Receiver) end(ctx context.Context, m Message, e *contract.Error) error {
-	err := r.Poster.Post(ctx, m.ConnectionID, errorEvent(m.Identity.Protocol, e.Code, e.Message))
-	return errors.Join(ignoreGone(err), ignoreGone(r.Poster.Close(ctx, m.ConnectionID)))
+// reportInternal logs what the client is not told.
+func (r *Receiver) reportInternal(ctx context.Context, m Message, e *contract.Error, err error) {
+	if e.Code == contract.Internal {
+		r.Log.ErrorContext(ctx, "message failed", "connection_id", m.ConnectionID, "error", err)
+		r.Metrics.Put(map[string]float64{"InternalErrors": 1})
+	}
 }
 
-func errorEvent(p wire.Protocol, code contract.Code, message string) []byte {
-	return wire.Event(p, contract.ErrorEvent, encode(contract.SocketError{Code: code, Message: message}))
+// end tells the client why, and closes the connection.
+func (r *Receiver) end(ctx context.Context, m Message, e *contract.Error) error {
+	err := r.Poster.Post(ctx, m.ConnectionID, errorFrame(m.Identity.Protocol, e.Code, e.Message))
+	return errors.Join(ignoreGone(err), r.close(ctx, m))
+}
+
+// close ends the transport; its client comes back by itself.
+func (r *Receiver) close(ctx context.Context, m Message) error {
+	return ignoreGone(r.Poster.Close(ctx, m.ConnectionID))
 }
 
 // ignoreGone drops what only says that the client has left.
@@ -276,13 +322,4 @@ func ignoreGone(err error) error {
 		return nil
 	}
 	return err
-}
-
-// encode marshals one of the contract's own payloads, which cannot fail.
-func encode(v any) json.RawMessage {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(fmt.Sprintf("encode %T: %v", v, err))
-	}
-	return b
 }

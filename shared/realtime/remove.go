@@ -49,10 +49,15 @@ func (r *Remover) found(ctx context.Context, user, id string) (Presence, error) 
 	return r.presence(ctx, user, id, now, now.Add(-handshakeGuard))
 }
 
-// erase deletes the rows of an ended connection: its rooms, then itself. A room that a join records meanwhile is found by
-// the condition of the last write.
+// erase deletes the rows of an ended connection: its rooms, then itself.
 func (r *Remover) erase(ctx context.Context, c Connection) error {
-	for {
+	return r.clear(ctx, c, r.Connections.Delete)
+}
+
+// clear deletes the rows of a connection's rooms, then does last to its own. A room that a join records meanwhile is found by
+// the condition of that last write. It ends early when the user has changed, which is another's work.
+func (r *Remover) clear(ctx context.Context, c Connection, last func(context.Context, Connection) error) error {
+	for user := c.UserID; c.UserID == user; {
 		g, gctx := errgroup.WithContext(ctx)
 		g.SetLimit(rowsAtOnce)
 		for _, room := range c.Rooms {
@@ -61,7 +66,7 @@ func (r *Remover) erase(ctx context.Context, c Connection) error {
 		if err := g.Wait(); err != nil {
 			return err
 		}
-		err := r.Connections.Delete(ctx, c)
+		err := last(ctx, c)
 		if !errors.Is(err, ErrChanged) {
 			return err
 		}
@@ -72,6 +77,7 @@ func (r *Remover) erase(ctx context.Context, c Connection) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // conversations are those rooms that hear of a presence above PRESENCE_GLOBAL_MAX.

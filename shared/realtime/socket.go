@@ -27,6 +27,11 @@ type Connection struct {
 	TokenExpiry time.Time // whole seconds; zero: the token never expires
 	Rooms       []string  // every room it ever joined, unordered; some may have been left since
 	Gone        time.Time // zero, or when its end was noticed although its beginning was not, or not whole
+
+	// Of a Socket.IO client, whose UserID is "" while it is not in the namespace.
+	Entered time.Time // when it came into the namespace
+	Idle    time.Time // when it left the namespace; zero: it never did, or is in it
+	Pong    time.Time // when its last pong came; zero: none has
 }
 
 // Socket is a connection as one of an audience: what a post needs to know of it.
@@ -80,10 +85,16 @@ const (
 
 // Job is work that the functions ask of publish, because only it posts to other connections. Exactly one member is set.
 type Job struct {
+	Open     *Open        `json:"open,omitempty"`
 	Welcome  *Welcome     `json:"welcome,omitempty"`
 	Refuse   *Refuse      `json:"refuse,omitempty"`
 	Presence *PresenceJob `json:"presence,omitempty"`
 	Verify   *Verify      `json:"verify,omitempty"`
+}
+
+// Open sends a new Socket.IO client the packet without which it says nothing.
+type Open struct {
+	Connection string `json:"connection"`
 }
 
 // Welcome sends notifications:ready to a new connection, then the user's presence to everybody.

@@ -27,6 +27,8 @@ const (
 	endedFor = time.Minute
 	// keepAliveStep is how often an idle connection is sent something: API Gateway closes it after 10 minutes.
 	keepAliveStep = 8 * time.Minute
+	// lobbyFor is how long a Socket.IO client may stay without being in the namespace, as in the reference server.
+	lobbyFor = 45 * time.Second
 	// activeFor is how long ago a message may be for a connection not to count as idle.
 	activeFor = time.Minute
 )
@@ -49,11 +51,13 @@ type Sweeper struct {
 	RPS          int           // calls of the connection management API a second, at most
 	CloseExpired bool          // a connection whose token expires is closed
 	Snapshot     bool          // the metrics snapshot is logged
+	PingInterval time.Duration // a Socket.IO client is pinged that often, whatever the traffic
+	PingTimeout  time.Duration // and is dead when no pong came for so much longer
 }
 
 // swept counts what one run did.
 type swept struct {
-	seen, verified, removed, expired, keptAlive, failed atomic.Int64
+	seen, verified, removed, expired, pinged, keptAlive, failed atomic.Int64
 }
 
 // Sweep does one run: at most one walk through all shards, and no more than its time allows.
@@ -103,7 +107,7 @@ func (s *Sweeper) report(ctx context.Context, t Timer, did *swept) {
 		s.Log.InfoContext(ctx, "metrics snapshot", "active_connections", t.Active, "peak_connections", t.Peak)
 	}
 	s.Log.InfoContext(ctx, "swept", "seen", did.seen.Load(), "verified", did.verified.Load(), "removed", did.removed.Load(),
-		"expired", did.expired.Load(), "kept_alive", did.keptAlive.Load(), "failed", did.failed.Load(), "next_shard", t.Walk.Shard)
+		"expired", did.expired.Load(), "pinged", did.pinged.Load(), "kept_alive", did.keptAlive.Load(), "failed", did.failed.Load(), "next_shard", t.Walk.Shard)
 }
 
 // sweepRun is one run of sweep.
@@ -196,11 +200,16 @@ func (s *sweepRun) visit(ctx context.Context, c Connection, verify bool, now, wa
 		}
 		return false, nil
 	case c.UserID == "":
-		return false, nil
+		return false, s.lobby(ctx, c)
 	case s.CloseExpired && !c.TokenExpiry.IsZero() && !s.Now().Before(c.TokenExpiry):
 		return s.expire(ctx, c)
+	case c.Protocol == wire.SocketIO && s.silent(c):
+		return false, errors.Join(s.remove(ctx, c, s.Now(), time.Time{}), s.close(ctx, c))
+	case c.Protocol == wire.SocketIO && due(s.PingInterval, c.ConnectedAt, walked, now):
+		s.pinged.Add(1)
+		return s.post(ctx, c, []byte(wire.PacketPing))
 	}
-	keepAlive := due(keepAliveStep, c.ConnectedAt, walked, now)
+	keepAlive := c.Protocol == wire.JSON && due(keepAliveStep, c.ConnectedAt, walked, now)
 	if !verify && !keepAlive {
 		return true, nil
 	}
@@ -219,6 +228,34 @@ func (s *sweepRun) visit(ctx context.Context, c Connection, verify bool, now, wa
 		return s.keepAlive(ctx, c)
 	}
 	return true, nil
+}
+
+// lobby closes a Socket.IO client that has not come into the namespace in time.
+func (s *sweepRun) lobby(ctx context.Context, c Connection) error {
+	since := c.ConnectedAt
+	if c.Idle.After(since) {
+		since = c.Idle
+	}
+	if s.Now().Sub(since) < lobbyFor {
+		return nil
+	}
+	if err := s.limit.Wait(ctx); err != nil {
+		return err
+	}
+	err := s.Poster.Close(ctx, c.ID)
+	if errors.Is(err, ErrGone) { // its end was missed
+		return s.remove(ctx, c, s.Now(), time.Time{})
+	}
+	return err
+}
+
+// silent tells whether a Socket.IO client is dead: no pong for longer than the next ping and its answer may take.
+func (s *sweepRun) silent(c Connection) bool {
+	last := c.ConnectedAt
+	if c.Pong.After(last) {
+		last = c.Pong
+	}
+	return s.Now().Sub(last) > s.PingInterval+s.PingTimeout
 }
 
 // due tells whether another whole step since begin has passed between the last walk and this one.
@@ -241,19 +278,23 @@ func (s *sweepRun) keepAlive(ctx context.Context, c Connection) (there bool, err
 		return true, err
 	}
 	s.keptAlive.Add(1)
-	return s.post(ctx, c, wire.Event(c.Protocol, contract.PresenceUpdate, encode(presence.snapshot(c.UserID, timer))))
+	return s.post(ctx, c, eventFrame(c.Protocol, contract.PresenceUpdate, encode(presence.snapshot(c.UserID, timer))))
 }
 
 // expire ends a connection whose token has expired, as documented: error, then the close.
 func (s *sweepRun) expire(ctx context.Context, c Connection) (there bool, err error) {
-	if there, err := s.post(ctx, c, errorEvent(c.Protocol, contract.TokenExpired, refusal(contract.TokenExpired))); err != nil || !there {
+	if there, err := s.post(ctx, c, errorFrame(c.Protocol, contract.TokenExpired, refusal(contract.TokenExpired))); err != nil || !there {
 		return there, err
 	}
 	s.expired.Add(1)
+	return false, s.close(ctx, c)
+}
+
+func (s *sweepRun) close(ctx context.Context, c Connection) error {
 	if err := s.limit.Wait(ctx); err != nil {
-		return true, err
+		return err
 	}
-	return false, ignoreGone(s.Poster.Close(ctx, c.ID))
+	return ignoreGone(s.Poster.Close(ctx, c.ID))
 }
 
 // post posts a message to a connection, and removes it when it is gone.

@@ -27,7 +27,10 @@ type connectionRow struct {
 	ConnectedAt int64    `dynamodbav:"connectedAt"`           // ms
 	TokenExpiry int64    `dynamodbav:"tokenExpiry,omitempty"` // s
 	Rooms       []string `dynamodbav:"rooms,stringset,omitempty"`
-	Gone        int64    `dynamodbav:"gone,omitempty"` // ms
+	Gone        int64    `dynamodbav:"gone,omitempty"`    // ms
+	Entered     int64    `dynamodbav:"entered,omitempty"` // ms
+	Idle        int64    `dynamodbav:"idle,omitempty"`    // ms
+	Pong        int64    `dynamodbav:"pong,omitempty"`    // ms
 	Exp         int64    `dynamodbav:"exp"`
 }
 
@@ -40,6 +43,9 @@ func (r connectionRow) connection() realtime.Connection {
 		TokenExpiry: fromMillis(r.TokenExpiry * 1000),
 		Rooms:       r.Rooms,
 		Gone:        fromMillis(r.Gone),
+		Entered:     fromMillis(r.Entered),
+		Idle:        fromMillis(r.Idle),
+		Pong:        fromMillis(r.Pong),
 	}
 }
 
@@ -112,8 +118,20 @@ func (s *Connections) End(ctx context.Context, c realtime.Connection) error {
 
 // Delete implements realtime.Connections. A row that is not there is deleted already.
 func (s *Connections) Delete(ctx context.Context, c realtime.Connection) error {
+	same, v := unchanged(c)
+	_, err := s.delete(ctx, "delete connection", connectionKey(c.ID), &dynamodb.DeleteItemInput{
+		ConditionExpression:       new("attribute_not_exists(#pk) OR (" + same + ")"),
+		ExpressionAttributeValues: v,
+	})
+	if errors.Is(err, errCondition) {
+		return realtime.ErrChanged
+	}
+	return err
+}
+
+// unchanged is the condition that the row still has the user and the rooms of c; the values are nil where there are none.
+func unchanged(c realtime.Connection) (condition string, v values) {
 	user, rooms := "attribute_not_exists(#user)", "attribute_not_exists(#rooms)"
-	var v values
 	if c.UserID != "" || len(c.Rooms) > 0 {
 		v = make(values)
 	}
@@ -123,14 +141,7 @@ func (s *Connections) Delete(ctx context.Context, c realtime.Connection) error {
 	if len(c.Rooms) > 0 {
 		rooms, v[":rooms"] = "#rooms = :rooms", texts(c.Rooms)
 	}
-	_, err := s.delete(ctx, "delete connection", connectionKey(c.ID), &dynamodb.DeleteItemInput{
-		ConditionExpression:       new("attribute_not_exists(#pk) OR (" + user + " AND " + rooms + ")"),
-		ExpressionAttributeValues: v,
-	})
-	if errors.Is(err, errCondition) {
-		return realtime.ErrChanged
-	}
-	return err
+	return user + " AND " + rooms, v
 }
 
 // AddRoom implements realtime.ConnectionRooms.

@@ -44,6 +44,7 @@ type Table struct {
 
 var (
 	_ realtime.Connections     = (*Connections)(nil)
+	_ realtime.Sessions        = (*Connections)(nil)
 	_ realtime.ConnectionRooms = (*Connections)(nil)
 	_ realtime.Everyone        = (*Connections)(nil)
 	_ realtime.Walker          = (*Connections)(nil)

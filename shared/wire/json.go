@@ -3,14 +3,15 @@ package wire
 import (
 	"encoding/json"
 	"errors"
-	"strconv"
 	"unicode/utf8"
 )
 
 // The JSON envelope. Client to server: {"event": "...", "data": ..., "id": ...}; server to client: {"event", "data"},
 // and {"event": "ack", "id", "data"} for an event with an id.
 
-func decodeJSON(body []byte) (in Inbound, err error) {
+// DecodeJSON reads an envelope of a client. The error says what is not as documented and is fit for the client to see. An
+// Inbound that comes with an error has whatever could still be read: an ID means that the error is acked.
+func DecodeJSON(body []byte) (in Inbound, err error) {
 	var members map[string]json.RawMessage
 	switch err := json.Unmarshal(body, &members); {
 	case !utf8.Valid(body):
@@ -36,16 +37,18 @@ func decodeJSON(body []byte) (in Inbound, err error) {
 	return in, nil
 }
 
-func eventJSON(name string, payload json.RawMessage) []byte {
+// EncodeJSONEvent frames an event. The payload is copied as it is and must be valid JSON.
+func EncodeJSONEvent(name string, payload json.RawMessage) []byte {
 	b := make([]byte, 0, len(`{"event":"","data":}`)+len(name)+len(payload))
 	b = append(b, `{"event":`...)
-	b = strconv.AppendQuote(b, name)
+	b = appendString(b, name)
 	b = append(b, `,"data":`...)
 	b = append(b, payload...)
 	return append(b, '}')
 }
 
-func ackJSON(id, result json.RawMessage) []byte {
+// EncodeJSONAck frames the answer to an event with that ID. The result is copied as it is and must be valid JSON.
+func EncodeJSONAck(id, result json.RawMessage) []byte {
 	b := make([]byte, 0, len(`{"event":"ack","id":,"data":}`)+len(id)+len(result))
 	b = append(b, `{"event":"ack","id":`...)
 	b = append(b, id...)

@@ -19,7 +19,7 @@ func TestDecodeJSON(t *testing.T) {
 		{`{"event":"e","id":null}`, Inbound{Event: "e"}},
 		{` {"event":""} `, Inbound{}},
 	} {
-		got, err := Decode(JSON, []byte(tt.body))
+		got, err := DecodeJSON([]byte(tt.body))
 		if diff := cmp.Diff(tt.want, got); diff != "" || err != nil {
 			t.Errorf("%s: %v\n%s", tt.body, err, diff)
 		}
@@ -47,14 +47,14 @@ func TestDecodeJSONRefuses(t *testing.T) {
 		{strings.Repeat("[", 5000), "the message must be JSON"},
 		{strings.Repeat("[", 2500) + strings.Repeat("]", 2500), "the message must be a JSON object"},
 	} {
-		if _, err := Decode(JSON, []byte(tt.body)); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+		if _, err := DecodeJSON([]byte(tt.body)); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%.60s: got %v, want %s", tt.body, err, tt.want)
 		}
 	}
 }
 
 func TestErrorKeepsTheID(t *testing.T) {
-	in, err := Decode(JSON, []byte(`{"id":"7","data":{}}`))
+	in, err := DecodeJSON([]byte(`{"id":"7","data":{}}`))
 	if err == nil || string(in.ID) != `"7"` {
 		t.Errorf("got %+v, %v: the refusal could not be acked", in, err)
 	}
@@ -62,10 +62,10 @@ func TestErrorKeepsTheID(t *testing.T) {
 
 func TestEventAndAckSplice(t *testing.T) {
 	const payload = `{"html": "<b>&</b>", "n":1.0}`
-	if got, want := string(Event(JSON, "messages:new", json.RawMessage(payload))), `{"event":"messages:new","data":`+payload+`}`; got != want {
+	if got, want := string(EncodeJSONEvent("messages:new", json.RawMessage(payload))), `{"event":"messages:new","data":`+payload+`}`; got != want {
 		t.Errorf("got %s", got)
 	}
-	if got, want := string(Ack(JSON, json.RawMessage(`-7.50e1`), json.RawMessage(`{"success":true}`))), `{"event":"ack","id":-7.50e1,"data":{"success":true}}`; got != want {
+	if got, want := string(EncodeJSONAck(json.RawMessage(`-7.50e1`), json.RawMessage(`{"success":true}`))), `{"event":"ack","id":-7.50e1,"data":{"success":true}}`; got != want {
 		t.Errorf("got %s", got)
 	}
 }
@@ -76,7 +76,7 @@ func FuzzDecodeJSON(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		in, err := Decode(JSON, body)
+		in, err := DecodeJSON(body)
 		if err != nil {
 			return
 		}
@@ -88,7 +88,7 @@ func FuzzDecodeJSON(f *testing.F) {
 		if in.ID != nil {
 			again += `,"id":` + string(in.ID)
 		}
-		back, err := Decode(JSON, []byte(again+"}"))
+		back, err := DecodeJSON([]byte(again + "}"))
 		if err != nil {
 			t.Fatalf("%q: %v", again, err)
 		}

@@ -1,0 +1,246 @@
+package realtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"example.org/realtime/shared/contract"
+	"example.org/realtime/shared/wire"
+)
+
+const (
+	// patience is how long an event waits for the CONNECT before it: messages of a connection run side by side, and clients
+	// emit from their connect handler.
+	patience = 2 * time.Second
+	// patienceStep is the pause between two looks.
+	patienceStep = 200 * time.Millisecond
+	// enterAge is how long after a CONNECT its invocation may still be at work.
+	enterAge = 15 * time.Second
+)
+
+// packet takes one message of a Socket.IO client, as the reference server does: what it does not understand ends the
+// connection, and so does what comes for a namespace that the client is not in.
+func (r *Receiver) packet(ctx context.Context, m Message) error {
+	if r.Sessions == nil { // the function of one JSON event: what came here is an envelope, not a packet
+		return r.close(ctx, m)
+	}
+	if err := r.checkSize(m); err != nil {
+		return r.endSession(ctx, m, err)
+	}
+	p, err := wire.DecodePacket(m.Body)
+	if err != nil {
+		return r.endSession(ctx, m, &contract.Error{Code: contract.BadRequest, Message: err.Error()})
+	}
+	switch p.Type {
+	case wire.PacketClose:
+		return r.close(ctx, m)
+	case wire.PacketPong:
+		return r.pong(ctx, m)
+	case wire.PacketOpen, wire.PacketPing, wire.PacketUpgrade, wire.PacketNoop, wire.PacketAck:
+		return nil // nothing that a client has to say
+	}
+	switch {
+	case p.Namespace == contract.Namespace:
+		return r.namespacePacket(ctx, m, p)
+	case p.Namespace == "/" && p.Type == wire.PacketConnect: // some clients go through it on their way to another
+		return r.post(ctx, m, wire.EncodeConnect(p.Namespace, m.ConnectionID))
+	case p.Namespace == "/":
+		return nil // nothing happens there
+	case p.Type == wire.PacketConnect:
+		return r.post(ctx, m, wire.EncodeConnectError(p.Namespace, "Invalid namespace", nil))
+	}
+	return r.close(ctx, m)
+}
+
+// pong notes that the client is alive. One that is not noted is the next one's work: the client has done nothing wrong.
+func (r *Receiver) pong(ctx context.Context, m Message) error {
+	switch err := r.Sessions.Pong(ctx, m.ConnectionID, m.At); {
+	case errors.Is(err, ErrGone):
+		return r.close(ctx, m)
+	case err != nil:
+		r.reportInternal(ctx, m, contract.ErrorOf(err), err)
+	}
+	return nil
+}
+
+func (r *Receiver) namespacePacket(ctx context.Context, m Message, p wire.Packet) error {
+	switch p.Type {
+	case wire.PacketConnect:
+		return r.enterNamespace(ctx, m, p.Payload)
+	case wire.PacketDisconnect:
+		return r.exitNamespace(ctx, m)
+	default:
+		return r.event(ctx, m, wire.Inbound{Event: p.Event, Data: p.Data, ID: p.ID})
+	}
+}
+
+func (r *Receiver) post(ctx context.Context, m Message, packet []byte) error {
+	return ignoreGone(r.Poster.Post(ctx, m.ConnectionID, packet))
+}
+
+// endSession tells the client why, if it is in the namespace, and closes the connection.
+func (r *Receiver) endSession(ctx context.Context, m Message, e *contract.Error) error {
+	c, err := r.Connections.Get(ctx, m.ConnectionID)
+	if err == nil && c.UserID != "" {
+		return r.end(ctx, m, e)
+	}
+	if errors.Is(err, ErrNotFound) {
+		err = nil
+	}
+	return errors.Join(err, r.close(ctx, m))
+}
+
+// enterNamespace answers a CONNECT. Its answer is posted, and awaited, before anything else of the namespace can be. A failure
+// after that closes the transport: its end takes back what was done, and the client tries again.
+func (r *Receiver) enterNamespace(ctx context.Context, m Message, auth json.RawMessage) error {
+	c, err := r.Connections.Get(ctx, m.ConnectionID)
+	switch {
+	case errors.Is(err, ErrNotFound), err == nil && (c.UserID != "" || !c.Gone.IsZero()):
+		return r.close(ctx, m) // it has ended, or is in the namespace already
+	case err != nil:
+		return errors.Join(err, r.close(ctx, m))
+	}
+	id, err := r.identify(ctx, m, auth)
+	if err != nil {
+		e := contract.ErrorOf(err)
+		r.reportInternal(ctx, m, e, err)
+		data := encode(contract.SocketError{Code: e.Code, Message: e.Message})
+		return r.post(ctx, m, wire.EncodeConnectError(contract.Namespace, e.Message, data))
+	}
+	err = r.Poster.Post(ctx, m.ConnectionID, wire.EncodeConnect(contract.Namespace, m.ConnectionID))
+	if err != nil {
+		return errors.Join(ignoreGone(err), r.close(ctx, m))
+	}
+	c.UserID, c.TokenExpiry = id.UserID, id.ExpiresAt
+	if err := r.settle(ctx, m, c); err != nil {
+		if errors.Is(err, ErrExists) || errors.Is(err, ErrGone) {
+			err = nil // two CONNECTs at once, or the end of it
+		}
+		return errors.Join(err, r.close(ctx, m))
+	}
+	return nil
+}
+
+// settle registers a socket that is in the namespace and tells it so, then everybody.
+func (r *Receiver) settle(ctx context.Context, m Message, c Connection) error {
+	if err := r.Sessions.Enter(ctx, c.ID, c.UserID, c.TokenExpiry, m.At); err != nil {
+		return err
+	}
+	p, err := r.register(ctx, c, m.At, m.UserAgent, m.IP)
+	if errors.Is(err, ErrFull) {
+		return r.expel(ctx, m, c)
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.Poster.Post(ctx, c.ID, readyFrame(wire.SocketIO, c.UserID)); err != nil {
+		return err
+	}
+	return r.Asker.Ask(ctx, Job{Presence: &PresenceJob{User: c.UserID, Version: p.Version, AtMS: r.Now().UnixMilli()}})
+}
+
+// expel takes a socket out of the namespace again whose user has too many, and has them verified, so that the next try finds
+// the dead ones gone.
+func (r *Receiver) expel(ctx context.Context, m Message, c Connection) error {
+	if err := r.Sessions.Exit(ctx, c, m.At); err != nil {
+		return err
+	}
+	e := r.full()
+	if err := r.post(ctx, m, errorFrame(wire.SocketIO, e.Code, e.Message)); err != nil {
+		return err
+	}
+	return errors.Join(
+		r.post(ctx, m, wire.EncodeDisconnect(contract.Namespace)),
+		r.Asker.Ask(ctx, Job{Verify: &Verify{User: c.UserID}}),
+	)
+}
+
+// identify finds out whose CONNECT it is: by its auth first, so that a fresh token beats the one of the handshake.
+func (r *Receiver) identify(ctx context.Context, m Message, auth json.RawMessage) (Identity, error) {
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal(auth, &members) // an object or nothing: the codec has checked
+	var token string
+	if raw, ok := members["token"]; ok && json.Unmarshal(raw, &token) != nil {
+		return Identity{}, &contract.Error{Code: contract.Unauthorized, Message: "auth.token must be a string"}
+	}
+	switch {
+	case token != "":
+		return r.Tokens.Verify(ctx, token)
+	case m.Identity.UserID != "":
+		if expiry := m.Identity.ExpiresAt; !expiry.IsZero() && !r.Now().Before(expiry) {
+			return Identity{}, &contract.Error{Code: contract.TokenExpired, Message: refusal(contract.TokenExpired)}
+		}
+		return m.Identity, nil
+	case m.Identity.Refused != "":
+		return Identity{}, &contract.Error{Code: m.Identity.Refused, Message: refusal(m.Identity.Refused)}
+	}
+	return Identity{}, &contract.Error{Code: contract.Unauthorized, Message: refusal(contract.Unauthorized)}
+}
+
+// exitNamespace ends a socket as the end of its connection does, but for the transport: CONNECT may follow.
+func (r *Receiver) exitNamespace(ctx context.Context, m Message) error {
+	c, err := r.Connections.Get(ctx, m.ConnectionID)
+	if errors.Is(err, ErrNotFound) {
+		return r.close(ctx, m)
+	}
+	if err != nil || c.UserID == "" {
+		return err
+	}
+	remover := &Remover{Connections: r.Connections, Presences: r.Presences, Rooms: r.Rooms, Now: r.Now}
+	found, err := r.leavePresence(ctx, remover, c, m.At)
+	if err == nil && !found { // its CONNECT is at work still, or another end is: one that ends it all leaves no doubt
+		return r.close(ctx, m)
+	}
+	if err == nil {
+		err = remover.clear(ctx, c, func(ctx context.Context, c Connection) error { return r.Sessions.Exit(ctx, c, m.At) })
+	}
+	if err != nil && !errors.Is(err, ErrGone) {
+		return errors.Join(err, r.close(ctx, m))
+	}
+	return nil
+}
+
+// event takes an event of a socket, which may have overtaken the CONNECT before it.
+func (r *Receiver) event(ctx context.Context, m Message, in wire.Inbound) error {
+	for begin := r.Now(); ; {
+		c, err := r.Connections.Get(ctx, m.ConnectionID)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return r.close(ctx, m)
+		case err == nil:
+			m.Identity.UserID = c.UserID
+			err = r.eventOf(ctx, m, c, in)
+		}
+		if !errors.Is(err, errDeaf) {
+			return r.reply(ctx, m, in, err)
+		}
+		if r.Now().Sub(begin) >= patience {
+			return r.close(ctx, m)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(patienceStep):
+		}
+	}
+}
+
+// eventOf is handle for a socket in the namespace; errDeaf for one that is not, or not yet. A removal from a conversation finds
+// the sockets of its user in the presence, so while a CONNECT may still be at work a join waits for it to be there.
+func (r *Receiver) eventOf(ctx context.Context, m Message, c Connection, in wire.Inbound) error {
+	if c.UserID == "" || !c.Gone.IsZero() {
+		return errDeaf
+	}
+	if in.Event == contract.ConversationsJoin && r.Now().Sub(c.Entered) < enterAge {
+		p, err := r.Presences.Read(ctx, c.UserID)
+		if err != nil {
+			return err
+		}
+		if !p.has(c.ID) {
+			return errDeaf
+		}
+	}
+	return r.handle(ctx, m, in)
+}
