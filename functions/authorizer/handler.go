@@ -28,20 +28,25 @@ type answer struct {
 	refused *contract.Error // why, for the log
 }
 
-// handle lets refused tokens in as well, with the code in the context, unless they are to fail the handshake. An error other
-// than gateway.ErrUnauthorized is ours, and fails it with 500.
+// handle lets refused tokens in as well, with the code in the context, unless they are to fail the handshake: a Socket.IO
+// client, which may bring another with its CONNECT, is told there. An error other than gateway.ErrUnauthorized is ours, and
+// fails the handshake with 500.
 func (a *authorizer) handle(ctx context.Context, e gateway.AuthorizerEvent) (answer, error) {
-	id, err := a.tokens.Verify(ctx, gateway.Token(e.Event))
+	protocol, token := gateway.Protocol(e.Event), gateway.Token(e.Event)
+	if protocol == wire.SocketIO && token == "" {
+		return answer{Policy: gateway.Allow(e, realtime.Identity{Protocol: protocol})}, nil // it comes with CONNECT
+	}
+	id, err := a.tokens.Verify(ctx, token)
 	refused, ok := errors.AsType[*contract.Error](err)
 	switch {
-	case ok && a.reject:
+	case ok && a.reject && protocol == wire.JSON:
 		return answer{refused: refused}, gateway.ErrUnauthorized
 	case ok:
 		id = realtime.Identity{Refused: refused.Code}
 	case err != nil:
 		return answer{}, err
 	}
-	id.Protocol = wire.JSON
+	id.Protocol = protocol
 	return answer{gateway.Allow(e, id), refused}, nil
 }
 

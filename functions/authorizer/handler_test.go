@@ -88,6 +88,35 @@ func TestHandle(t *testing.T) {
 	}
 }
 
+// A Socket.IO client is let in with a token, without one and with a refused one, AUTH_FAILURE=reject or not: it is told when
+// it sends its CONNECT.
+func TestSocketIOClientsAreLetIn(t *testing.T) {
+	expired := &contract.Error{Code: contract.TokenExpired, Message: "the token expired"}
+	for _, test := range []struct {
+		name    string
+		token   string
+		verdict error
+		context map[string]any
+	}{
+		{"no token", "", nil, map[string]any{"protocol": "socketio"}},
+		{"a token", "t", nil, map[string]any{"protocol": "socketio", "userId": "alice"}},
+		{"an expired token", "t", expired, map[string]any{"protocol": "socketio", "code": "socket_error:token_expired"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := sample(t, "authorizer.json")
+			e.QueryStringParameters = map[string]string{"transport": "websocket", "EIO": "4", "token": test.token}
+			e.MultiValueQueryStringParameters = nil
+			a := &authorizer{reject: true, tokens: verify(func(string) (realtime.Identity, error) {
+				return realtime.Identity{UserID: "alice"}, test.verdict
+			})}
+			got, err := a.handle(t.Context(), e)
+			if diff := cmp.Diff(test.context, got.Context); diff != "" || err != nil {
+				t.Errorf("%v, context: -want +got:\n%s", err, diff)
+			}
+		})
+	}
+}
+
 // An answer is a policy to API Gateway and nothing more.
 func TestAnswer(t *testing.T) {
 	a := &authorizer{tokens: verify(func(string) (realtime.Identity, error) {

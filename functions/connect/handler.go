@@ -22,6 +22,10 @@ type connect struct {
 // handle opens the connection or answers 500. It returns no error: API Gateway would make 502 of it, as of a function that is
 // broken.
 func (c *connect) handle(ctx context.Context, e gateway.Event) (gateway.Response, error) {
+	if err := gateway.CheckTransport(e); err != nil {
+		c.log.InfoContext(ctx, "handshake refused", "connection_id", e.RequestContext.ConnectionID, "reason", err.Error())
+		return gateway.Response{StatusCode: http.StatusBadRequest}, nil
+	}
 	response, err := gateway.Serve(gateway.Connected, c.rule.Connect)(ctx, e)
 	if err != nil {
 		c.log.ErrorContext(ctx, "connection not opened", "connection_id", e.RequestContext.ConnectionID, "error", err)

@@ -42,6 +42,9 @@ func TestHandle(t *testing.T) {
 	withoutIdentity.RequestContext.Authorizer = nil
 	refused := sample(t, "connect-subprotocol.json")
 	refused.RequestContext.Authorizer = map[string]any{"protocol": "json", "code": "socket_error:unauthorized"}
+	polling := sample(t, "connect.json")
+	polling.QueryStringParameters = map[string]string{"EIO": "4", "transport": "polling"}
+	polling.MultiValueQueryStringParameters = nil
 	tests := []struct {
 		name  string
 		event gateway.Event
@@ -55,6 +58,7 @@ func TestHandle(t *testing.T) {
 		{"opened to be refused", refused, nil, 1, gateway.Response{StatusCode: 200, Headers: bearer}, 0},
 		{"failed", sample(t, "connect-subprotocol.json"), errors.New("throttled"), 1, gateway.Response{StatusCode: 500}, 1},
 		{"no authorizer", withoutIdentity, nil, 0, gateway.Response{StatusCode: 500}, 1},
+		{"long-polling", polling, nil, 0, gateway.Response{StatusCode: 400}, 0},
 		{"a message named $connect", sample(t, "default.json"), nil, 0, gateway.Response{StatusCode: 400}, 0},
 	}
 	for _, test := range tests {

@@ -1,4 +1,5 @@
-// Command default serves $default: every event that has no route of its own, by the same rule.
+// Command default serves $default: the packets of Socket.IO clients, and every event that has no route of its own, by the
+// same rule.
 package main
 
 import (
@@ -10,7 +11,9 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	lambdaapi "github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"example.org/realtime/shared/auth"
 	"example.org/realtime/shared/config"
 	"example.org/realtime/shared/contract"
 	"example.org/realtime/shared/gateway"
@@ -53,8 +56,18 @@ func build(ctx context.Context, getenv func(string) string) (func(context.Contex
 	if cfg.MembershipFunction != "" {
 		members = invoke.NewMembership(functions, cfg.MembershipFunction)
 	}
+	var secrets auth.Secrets
+	if cfg.JWT.FromSecretsManager() {
+		secrets = secretsmanager.NewFromConfig(aws)
+	}
+	tokens, err := auth.New(ctx, auth.Options(cfg.JWT), secrets, time.Now, log)
+	if err != nil {
+		return nil, err
+	}
 	receiver := &realtime.Receiver{
 		Connections:       table.Connections,
+		Sessions:          table.Connections,
+		Tokens:            tokens,
 		Recorded:          table.Connections,
 		Presences:         table.Presences,
 		Rooms:             table.Rooms,
@@ -68,6 +81,7 @@ func build(ctx context.Context, getenv func(string) string) (func(context.Contex
 		Events:            []string{contract.PresenceHeartbeat, contract.ConversationsJoin, contract.ConversationsLeave},
 		MaxPayload:        cfg.MaxPayload,
 		HeartbeatMin:      cfg.HeartbeatMin,
+		SocketsPerUser:    cfg.SocketsPerUser,
 		RoomsPerSocket:    cfg.RoomsPerSocket,
 		PresenceGlobalMax: cfg.PresenceGlobalMax,
 	}

@@ -32,7 +32,10 @@ type world struct {
 	jobs  []string // what publish is asked
 }
 
-const connection = "L0SM9cOFvHcCIhw="
+const (
+	connection = "L0SM9cOFvHcCIhw="
+	secret     = "0123456789abcdef0123456789abcdef"
+)
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -78,6 +81,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.env = map[string]string{
 		"TABLE_NAME": "realtime", "PUBLISH_FUNCTION": "rt-publish", "LOG_LEVEL": "error",
+		"JWT_SECRET": secret,
 		"CONNECTIONS_ENDPOINT": serve(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if id, err := url.PathUnescape(path.Base(r.URL.EscapedPath())); err != nil || id != connection {
 				t.Errorf("post to %q, %v", id, err)
@@ -187,7 +191,7 @@ func TestMembershipFunction(t *testing.T) {
 
 func TestBuildReportsEverything(t *testing.T) {
 	_, err := build(t.Context(), func(string) string { return "" })
-	for _, setting := range []string{"TABLE_NAME", "PUBLISH_FUNCTION", "CONNECTIONS_ENDPOINT"} {
+	for _, setting := range []string{"TABLE_NAME", "PUBLISH_FUNCTION", "CONNECTIONS_ENDPOINT", "JWT_SECRET"} {
 		if err == nil || !strings.Contains(err.Error(), setting+": missing") {
 			t.Errorf("%s is not in %v", setting, err)
 		}

@@ -49,6 +49,7 @@ func build(ctx context.Context, getenv func(string) string) (func(context.Contex
 	table := store.New(dynamodb.NewFromConfig(aws), cfg.TableName, time.Now)
 	p := &publish{&realtime.Publisher{
 		Connections:       table.Connections,
+		Sessions:          table.Connections,
 		Everyone:          table.Connections,
 		Presences:         table.Presences,
 		Rooms:             table.Rooms,
@@ -61,6 +62,9 @@ func build(ctx context.Context, getenv func(string) string) (func(context.Contex
 		Now:               time.Now,
 		PresenceGlobalMax: cfg.PresenceGlobalMax,
 		ClientInfo:        cfg.ClientInfoAll,
+		PingInterval:      cfg.PingInterval,
+		PingTimeout:       cfg.PingTimeout,
+		MaxPayload:        cfg.MaxPayload,
 	}}
 	return logs.Invocation(log, p.handle, describe), nil
 }

@@ -62,6 +62,8 @@ func build(ctx context.Context, getenv func(string) string) (func(context.Contex
 		RPS:          cfg.SweepRPS,
 		CloseExpired: !cfg.TokenExpiryIgnore,
 		Snapshot:     !cfg.Production,
+		PingInterval: cfg.PingInterval,
+		PingTimeout:  cfg.PingTimeout,
 	}}
 	return logs.Invocation(log, s.handle, describe), nil
 }

@@ -24,6 +24,8 @@ type Config struct {
 	AuthFailureReject bool // AUTH_FAILURE=reject: a refused token fails the handshake
 
 	MaxPayload     int           // SOCKET_MAX_PAYLOAD_BYTES: of a whole message
+	PingInterval   time.Duration // SOCKET_PING_INTERVAL_MS: between two pings of a Socket.IO client
+	PingTimeout    time.Duration // SOCKET_PING_TIMEOUT_MS: after which a ping without a pong ends it
 	SocketsPerUser int           // SOCKETS_PER_USER_MAX
 	RoomsPerSocket int           // ROOMS_PER_CONNECTION_MAX
 	HeartbeatMin   time.Duration // PRESENCE_HEARTBEAT_MIN_SECONDS; 0 takes every heartbeat
@@ -61,6 +63,7 @@ var uses = map[string][]string{
 	"authorizer": {
 		"JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL", "JWT_REQUIRE_EXP", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_USER_ID_CLAIM", "AUTH_FAILURE",
 	},
+	// The token of a Socket.IO client comes with its CONNECT, to default.
 	"connect":    {"TABLE_NAME", "PUBLISH_FUNCTION", "SOCKETS_PER_USER_MAX"},
 	"disconnect": {"TABLE_NAME", "PUBLISH_FUNCTION"},
 	"heartbeat":  {"TABLE_NAME", "PUBLISH_FUNCTION", "CONNECTIONS_ENDPOINT", "SOCKET_MAX_PAYLOAD_BYTES", "PRESENCE_HEARTBEAT_MIN_SECONDS"},
@@ -70,12 +73,17 @@ var uses = map[string][]string{
 	"leave": {"TABLE_NAME", "CONNECTIONS_ENDPOINT", "SOCKET_MAX_PAYLOAD_BYTES"},
 	"default": {
 		"TABLE_NAME", "PUBLISH_FUNCTION", "CONNECTIONS_ENDPOINT", "SOCKET_MAX_PAYLOAD_BYTES", "PRESENCE_HEARTBEAT_MIN_SECONDS",
-		"ROOMS_PER_CONNECTION_MAX", "MEMBERSHIP", "PRESENCE_GLOBAL_MAX",
+		"ROOMS_PER_CONNECTION_MAX", "MEMBERSHIP", "PRESENCE_GLOBAL_MAX", "SOCKETS_PER_USER_MAX",
+		"JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL", "JWT_REQUIRE_EXP", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_USER_ID_CLAIM",
 	},
-	"publish": {"TABLE_NAME", "PUBLISH_FUNCTION", "CONNECTIONS_ENDPOINT", "PRESENCE_GLOBAL_MAX", "PRESENCE_CLIENT_INFO"},
+	"publish": {
+		"TABLE_NAME", "PUBLISH_FUNCTION", "CONNECTIONS_ENDPOINT", "PRESENCE_GLOBAL_MAX", "PRESENCE_CLIENT_INFO",
+		"SOCKET_MAX_PAYLOAD_BYTES", "SOCKET_PING_INTERVAL_MS", "SOCKET_PING_TIMEOUT_MS",
+	},
 	"control": {"TABLE_NAME"},
 	"sweep": {
 		"TABLE_NAME", "PUBLISH_FUNCTION", "CONNECTIONS_ENDPOINT", "PRESENCE_TTL_SECONDS", "TOKEN_EXPIRY", "SWEEP_RPS", "ENVIRONMENT",
+		"SOCKET_PING_INTERVAL_MS", "SOCKET_PING_TIMEOUT_MS",
 	},
 }
 
@@ -98,6 +106,8 @@ func Load(function string, getenv func(string) string) (Config, error) {
 		AuthFailureReject: r.choice("AUTH_FAILURE", "event", "reject") == "reject",
 
 		MaxPayload:     r.number("SOCKET_MAX_PAYLOAD_BYTES", contract.MaxPayloadBytes, 1, contract.MaxMessageBytes),
+		PingInterval:   r.milliseconds("SOCKET_PING_INTERVAL_MS", contract.PingInterval, r.least(sweepStep), maxPingInterval),
+		PingTimeout:    r.milliseconds("SOCKET_PING_TIMEOUT_MS", contract.PingTimeout, r.least(minPingTimeout), maxPingTimeout),
 		SocketsPerUser: r.number("SOCKETS_PER_USER_MAX", contract.SocketsPerUserMax, 1, maxSocketsPerUser),
 		RoomsPerSocket: r.number("ROOMS_PER_CONNECTION_MAX", contract.RoomsPerConnectionMax, 1, maxRoomsPerSocket),
 		HeartbeatMin:   r.seconds("PRESENCE_HEARTBEAT_MIN_SECONDS", contract.HeartbeatMin, 0, contract.MaxConnectionAge),
@@ -116,6 +126,11 @@ func Load(function string, getenv func(string) string) (Config, error) {
 }
 
 const (
+	sweepStep       = time.Minute                                  // pings come from sweep, which runs once a minute
+	minPingTimeout  = 90 * time.Second                             // a ping may come a step late, and its pong takes a moment
+	maxPingInterval = 9 * time.Minute                              // API Gateway closes a connection after 10 idle minutes
+	maxPingTimeout  = (1<<31-1)*time.Millisecond - maxPingInterval // the client's timer takes their sum, 2 147 483 647 ms at most
+
 	maxSocketsPerUser = 256    // they share one DynamoDB item, which is written whole: 256 of them are about 80 KB
 	maxRoomsPerSocket = 100    // they are looked up in one BatchGetItem, which takes 100 keys
 	maxSweepRPS       = 10_000 // API Gateway's quota of an account, shared by everything else
@@ -157,6 +172,18 @@ func (r *reader) number(name string, fallback, least, most int) int {
 
 func (r *reader) seconds(name string, fallback, least, most time.Duration) time.Duration {
 	return time.Duration(r.number(name, int(fallback.Seconds()), int(least.Seconds()), int(most.Seconds()))) * time.Second
+}
+
+func (r *reader) milliseconds(name string, fallback, least, most time.Duration) time.Duration {
+	return time.Duration(r.number(name, int(fallback.Milliseconds()), int(least.Milliseconds()), int(most.Milliseconds()))) * time.Millisecond
+}
+
+// least is the least value of a time that goes by the schedule of sweep, which is shorter than AWS's on one machine.
+func (r *reader) least(deployed time.Duration) time.Duration {
+	if r.deployed() {
+		return deployed
+	}
+	return min(deployed, time.Second)
 }
 
 // choice is one of the values; the first is the default.

@@ -63,13 +63,17 @@ func TestLoadDefaults(t *testing.T) {
 		"leave": {TableName: "realtime", ConnectionsEndpoint: endpoint, MaxPayload: 5120},
 		"default": {
 			TableName: "realtime", PublishFunction: "realtime-PublishFunction-1ABC", ConnectionsEndpoint: endpoint,
-			MaxPayload: 5120, HeartbeatMin: 10 * time.Second, RoomsPerSocket: 100, PresenceGlobalMax: 200,
+			MaxPayload: 5120, HeartbeatMin: 10 * time.Second, RoomsPerSocket: 100, PresenceGlobalMax: 200, SocketsPerUser: 32,
+			JWT: JWT{Secret: goodSecret, RequireExp: true, UserIDClaims: []string{"sub", "id"}},
 		},
-		"publish": {TableName: "realtime", PublishFunction: "realtime-PublishFunction-1ABC", ConnectionsEndpoint: endpoint, PresenceGlobalMax: 200},
+		"publish": {
+			TableName: "realtime", PublishFunction: "realtime-PublishFunction-1ABC", ConnectionsEndpoint: endpoint, PresenceGlobalMax: 200,
+			MaxPayload: 5120, PingInterval: 5 * time.Minute, PingTimeout: 2 * time.Minute,
+		},
 		"control": {TableName: "realtime"},
 		"sweep": {
 			TableName: "realtime", PublishFunction: "realtime-PublishFunction-1ABC", ConnectionsEndpoint: endpoint,
-			PresenceTTL: time.Minute, SweepRPS: 1000,
+			PresenceTTL: time.Minute, SweepRPS: 1000, PingInterval: 5 * time.Minute, PingTimeout: 2 * time.Minute,
 		},
 	}
 	if len(tests) != len(uses) {

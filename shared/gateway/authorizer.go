@@ -39,10 +39,12 @@ const (
 // let in too, so that it can be told why.
 func Allow(e AuthorizerEvent, id realtime.Identity) Policy {
 	values := map[string]any{contextProtocol: string(id.Protocol)}
-	principal := "refused"
-	if id.Refused != "" {
+	principal := "anonymous"
+	switch {
+	case id.Refused != "":
+		principal = "refused"
 		values[contextCode] = string(id.Refused)
-	} else {
+	case id.UserID != "":
 		principal = id.UserID
 		values[contextUserID] = id.UserID
 	}
@@ -77,7 +79,8 @@ func identity(authorizer any) (realtime.Identity, error) {
 	if !slices.Contains(wire.Protocols, id.Protocol) {
 		return realtime.Identity{}, fmt.Errorf("%s: %q is not a protocol", contextProtocol, id.Protocol)
 	}
-	if id.Refused == "" && !contract.ValidID(id.UserID) {
+	// A Socket.IO client may bring its token later.
+	if (id.Refused == "" && id.Protocol != wire.SocketIO || id.UserID != "") && !contract.ValidID(id.UserID) {
 		return realtime.Identity{}, fmt.Errorf("%s: %q is not a user id", contextUserID, id.UserID)
 	}
 	if expiresAt := text(contextExpiresAt); expiresAt != "" {

@@ -101,6 +101,8 @@ func Message(e Event) (realtime.Message, error) {
 		Identity:     id,
 		ConnectedAt:  connectedAt(e),
 		At:           at(e),
+		UserAgent:    clip(e.RequestContext.Identity.UserAgent, contract.MaxUserAgentBytes),
+		IP:           e.RequestContext.Identity.SourceIP,
 		Body:         body,
 	}, nil
 }

@@ -60,6 +60,7 @@ func TestEvents(t *testing.T) {
 	}
 	if diff := cmp.Diff(realtime.Message{
 		ConnectionID: "PJqB0fHsqRcCHlw=", Identity: alice, ConnectedAt: time.UnixMilli(1701245041796), At: time.UnixMilli(1701245042000),
+		IP:   "192.0.2.1",
 		Body: []byte(`{"event":"conversations:join","data":{"conversationId":"c1"}}`),
 	}, message); diff != "" {
 		t.Errorf("message: -want +got:\n%s", diff)

@@ -1,9 +1,12 @@
 package gateway
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
+
+	"example.org/realtime/shared/wire"
 )
 
 // bearer is the subprotocol that announces a token: a browser, which cannot set headers, offers "bearer" and its token.
@@ -29,6 +32,36 @@ func Token(e Event) string {
 		return offered[i+1]
 	}
 	return ""
+}
+
+// Protocol is what the client of a handshake speaks: Socket.IO if it says a version of Engine.IO, whichever.
+func Protocol(e Event) wire.Protocol {
+	if query(e, "EIO") != "" {
+		return wire.SocketIO
+	}
+	return wire.JSON
+}
+
+// CheckTransport refuses a Socket.IO client that we cannot serve: of another version of Engine.IO than 4, or on another
+// transport than a WebSocket from its beginning.
+func CheckTransport(e Event) error {
+	switch {
+	case Protocol(e) != wire.SocketIO:
+		return nil
+	case query(e, "EIO") != "4":
+		return errors.New("EIO: only version 4 is served, which is socket.io-client 3 and 4")
+	case query(e, "transport") != "websocket" || query(e, "sid") != "":
+		return errors.New(`transport: only WebSockets are served; set transports: ["websocket"]`)
+	}
+	return nil
+}
+
+// query is a parameter of the handshake; of several the last, "" when there is none.
+func query(e Event, name string) string {
+	if values := e.MultiValueQueryStringParameters[name]; len(values) > 0 {
+		return values[len(values)-1]
+	}
+	return e.QueryStringParameters[name]
 }
 
 // Subprotocol is the header that accepts the subprotocol bearer, nil when the client does not offer it. A client that offers

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"example.org/realtime/shared/wire"
 )
 
 type values = map[string][]string
@@ -96,4 +98,31 @@ func FuzzToken(f *testing.F) {
 			t.Fatalf("%q is none of theirs", got)
 		}
 	})
+}
+
+func TestTransport(t *testing.T) {
+	for _, tt := range []struct {
+		query    map[string]string
+		protocol wire.Protocol
+		refused  string
+	}{
+		{nil, wire.JSON, ""},
+		{map[string]string{"token": "t", "transport": "websocket"}, wire.JSON, ""},
+		{map[string]string{"EIO": "4", "transport": "websocket"}, wire.SocketIO, ""},
+		{map[string]string{"EIO": "4", "transport": "websocket", "t": "x", "sid": ""}, wire.SocketIO, ""},
+		{map[string]string{"EIO": "4", "transport": "polling"}, wire.SocketIO, "transport: "},
+		{map[string]string{"EIO": "4"}, wire.SocketIO, "transport: "},
+		{map[string]string{"EIO": "4", "transport": "websocket", "sid": "x"}, wire.SocketIO, "transport: "},
+		{map[string]string{"EIO": "3", "transport": "websocket"}, wire.SocketIO, "EIO: "},
+	} {
+		e := Event{QueryStringParameters: tt.query}
+		err := CheckTransport(e)
+		if got := Protocol(e); got != tt.protocol || (err != nil) != (tt.refused != "") || err != nil && !strings.HasPrefix(err.Error(), tt.refused) {
+			t.Errorf("%v: %s, %v", tt.query, got, err)
+		}
+	}
+	several := Event{MultiValueQueryStringParameters: map[string][]string{"EIO": {"3", "4"}, "transport": {"websocket"}}}
+	if err := CheckTransport(several); err != nil {
+		t.Errorf("API Gateway's single value is the last, %v", err)
+	}
 }

@@ -120,7 +120,8 @@ func (r *Receiver) leave(ctx context.Context, m Message, in wire.Inbound) error 
 	s := Socket{ID: m.ConnectionID, UserID: m.Identity.UserID, Protocol: m.Identity.Protocol, ConnectedAt: m.ConnectedAt}
 	err = r.Rooms.Leave(ctx, room, s, LeftRoom, m.At)
 	conflict, overtaken := errors.AsType[*RoomConflict](err)
-	if overtaken && conflict.At.After(r.Now()) { // not a later join: a join after a removal is ahead of the clock
+	// A join after a removal is ahead of the clock, and no later one. A removal that is ahead has taken it out already.
+	if overtaken && conflict.Left == Joined && conflict.At.After(r.Now()) {
 		err = r.Rooms.Leave(ctx, room, s, LeftRoom, conflict.At)
 		_, overtaken = errors.AsType[*RoomConflict](err)
 	}

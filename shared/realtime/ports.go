@@ -77,7 +77,7 @@ type ConnectionRooms interface {
 
 // Everyone lists the connections that have a user and have not ended.
 type Everyone interface {
-	// All lists them, consistent, and stops soon after limit; 0 lists them all.
+	// All lists them, consistent, and stops soon after limit: a list of at most limit is whole. 0 lists them all.
 	All(ctx context.Context, limit int) ([]Socket, error)
 }
 
@@ -104,7 +104,8 @@ type Rooms interface {
 	Leave(ctx context.Context, room string, s Socket, why Left, at time.Time) error
 	// Delete deletes the row. A non-zero at deletes it only if the join of that time is what it has.
 	Delete(ctx context.Context, room, id string, at time.Time) error
-	// Sockets lists who is in the room, consistent, and stops soon after limit; 0 lists them all.
+	// Sockets lists who is in the room, consistent, and stops soon after limit: a list of at most limit is whole. 0 lists
+	// them all.
 	Sockets(ctx context.Context, room string, limit int) ([]Socket, error)
 	// Without lists those of the rooms, at most 100, that the socket is not in.
 	Without(ctx context.Context, id string, rooms []string) ([]string, error)
