@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.org/realtime/shared/contract"
+	"example.org/realtime/shared/wire"
 )
 
 // play has users with devices, and a backend, do what they like for a while.
@@ -86,7 +87,8 @@ func (h *history) device(user string, d int) {
 		if r.Float64() < 0.1 {
 			expires = time.Now().Add(between(r, time.Minute, 3*time.Minute)).Truncate(time.Second)
 		}
-		c := h.connect(user, expires)
+		protocol := pick(r, wire.Protocols)
+		c := h.connect(user, expires, protocol)
 		if c == nil {
 			continue
 		}
@@ -95,14 +97,28 @@ func (h *history) device(user string, d int) {
 			if !h.isOpen(c) {
 				break
 			}
+			if protocol == wire.SocketIO && r.Float64() < 0.1 {
+				h.leave(c)
+				time.Sleep(between(r, 0, time.Second))
+				h.enter(c)
+				continue
+			}
+			if !h.hears(c) {
+				continue
+			}
 			conversation := pick(r, h.conversations)
 			for words := 1 + r.IntN(3); words > 0; words-- {
 				h.say(c, pick(r, vocabulary), conversation)
 				time.Sleep(between(r, 0, 20*time.Millisecond))
 			}
 		}
-		if r.Float64() < 0.7 {
+		switch x := r.Float64(); {
+		case x < 0.7:
 			h.world.end(c.id)
+		case x < 0.8:
+			h.mu.Lock()
+			c.mute = protocol == wire.SocketIO
+			h.mu.Unlock()
 		}
 	}
 }
@@ -110,6 +126,13 @@ func (h *history) device(user string, d int) {
 var vocabulary = []string{
 	contract.ConversationsJoin, contract.ConversationsJoin, contract.ConversationsJoin,
 	contract.ConversationsLeave, contract.PresenceHeartbeat,
+}
+
+// hears tells whether events reach it: a Socket.IO client is in the namespace.
+func (w *world) hears(c *conn) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return c.open() && !c.since.IsZero()
 }
 
 func (w *world) isOpen(c *conn) bool {

@@ -31,6 +31,7 @@ type ports struct {
 
 type connections interface {
 	realtime.Connections
+	realtime.Sessions
 	realtime.ConnectionRooms
 	realtime.Everyone
 	realtime.Walker

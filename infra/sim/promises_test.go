@@ -2,11 +2,16 @@ package sim
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"example.org/realtime/shared/contract"
 )
+
+// hearing tells whether events reach the client.
+func (c *conn) hearing() bool { return c.open() && !c.since.IsZero() && !c.mute }
 
 // check holds the settled world to its promises.
 func (h *history) check() {
@@ -30,23 +35,23 @@ func (h *history) checkPresence() {
 	changed := map[string]time.Time{}
 	for _, c := range h.conns {
 		truth[c.user] = append(truth[c.user], "")[:len(truth[c.user])]
-		if c.open() {
+		if c.hearing() {
 			truth[c.user] = append(truth[c.user], c.id)
 		}
-		if c.opened.After(changed[c.user]) {
-			changed[c.user] = c.opened
+		if c.since.After(changed[c.user]) {
+			changed[c.user] = c.since
 		}
 		if !c.opened.IsZero() && c.closed.After(changed[c.user]) {
 			changed[c.user] = c.closed
 		}
 	}
 	for _, observer := range h.conns {
-		if !observer.open() {
+		if !observer.hearing() {
 			continue
 		}
 		last := map[string]contract.PresenceSnapshot{}
 		for _, f := range observer.frames {
-			if f.Event != contract.PresenceUpdate {
+			if f.Event != contract.PresenceUpdate || f.at.Before(observer.since) {
 				continue
 			}
 			var s contract.PresenceSnapshot
@@ -58,7 +63,7 @@ func (h *history) checkPresence() {
 		for user, sockets := range truth {
 			s, heard := last[user]
 			if !heard {
-				if changed[user].After(observer.opened) {
+				if changed[user].After(observer.since) {
 					h.breach("%s never heard that %s changed", observer.id, user)
 				}
 				continue
@@ -80,7 +85,7 @@ func (h *history) checkPresence() {
 // or the removal was not answered in order, either is right.
 func (h *history) checkRooms() {
 	for _, c := range h.conns {
-		if !c.open() {
+		if !c.hearing() {
 			continue
 		}
 		for _, conversation := range h.conversations {
@@ -224,16 +229,18 @@ func (h *history) checkPublishes() {
 		total := 0
 		for _, c := range h.conns {
 			n := h.received(c, p.id)
-			total += n
+			for _, post := range c.posts {
+				total += strings.Count(post, fmt.Sprintf(`"eventKey":%q`, p.id))
+			}
 			if n > 1 && !p.crashed {
 				h.breach("%s heard %s %d times", c.id, p.id, n)
 			}
-			if n == 0 && c.open() && h.reachable(c, p) {
+			if n == 0 && c.hearing() && h.reachable(c, p) {
 				h.breach("%s was ready and did not hear %s", c.id, p.id)
 			}
 		}
 		if !p.crashed && total != a.Delivered {
-			h.breach("%s: delivered %d, heard by %d", p.id, a.Delivered, total)
+			h.breach("%s: delivered %d, posted to %d", p.id, a.Delivered, total)
 		}
 	}
 }
@@ -243,7 +250,7 @@ func (h *history) checkPublishes() {
 func (h *history) reachable(c *conn, p *published) bool {
 	if slices.Contains(p.users, c.user) {
 		for _, f := range c.frames {
-			if f.Event == contract.NotificationsReady && f.at.Before(p.from) {
+			if f.Event == contract.NotificationsReady && f.at.Before(p.from) && !f.at.Before(c.since) {
 				return true
 			}
 		}

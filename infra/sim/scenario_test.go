@@ -12,6 +12,7 @@ import (
 
 	"example.org/realtime/shared/contract"
 	"example.org/realtime/shared/realtime"
+	"example.org/realtime/shared/wire"
 )
 
 // inWorld runs a scenario in a world in which only that goes wrong which the scenario does, and fails for every promise
@@ -31,7 +32,7 @@ func inWorld(t *testing.T, l limits, scenario func(t *testing.T, w *world)) {
 // mustConnect is a handshake that goes well and is welcomed.
 func (w *world) mustConnect(user string) *conn {
 	w.t.Helper()
-	c := w.connect(user, time.Time{})
+	c := w.connect(user, time.Time{}, wire.JSON)
 	if c == nil {
 		w.t.Fatalf("%s could not connect", user)
 	}
@@ -73,7 +74,7 @@ func TestCrashOfConnect(t *testing.T) {
 		t.Run(fmt.Sprintf("after %d steps", n), func(t *testing.T) {
 			inWorld(t, calm, func(t *testing.T, w *world) {
 				w.mustConnect("observer")
-				c := w.dial("alice", time.Time{})
+				c := w.dial("alice", time.Time{}, wire.JSON)
 				w.killing["connect "+c.id] = n
 				if err := w.handshake(c); (err != nil) != (n < steps) {
 					t.Errorf("handshake: %v", err)
@@ -155,7 +156,7 @@ func TestDisconnectOvertakesConnect(t *testing.T) {
 		t.Run(fmt.Sprintf("before step %d", n), func(t *testing.T) {
 			inWorld(t, calm, func(t *testing.T, w *world) {
 				w.mustConnect("observer")
-				c := w.dial("alice", time.Time{})
+				c := w.dial("alice", time.Time{}, wire.JSON)
 				w.between[fmt.Sprintf("connect %s %d", c.id, n)] = func() {
 					if err := w.disconnect(c, 0, time.Now()); err != nil {
 						t.Errorf("disconnect: %v", err)
@@ -305,7 +306,7 @@ func TestRemovedWhileJoining(t *testing.T) {
 // TestExpiredToken: error, then the close, within about a minute.
 func TestExpiredToken(t *testing.T) {
 	inWorld(t, calm, func(t *testing.T, w *world) {
-		c := w.connect("alice", time.Now().Add(30*time.Second).Truncate(time.Second))
+		c := w.connect("alice", time.Now().Add(30*time.Second).Truncate(time.Second), wire.JSON)
 		w.settle(2)
 		if got := c.events(); len(got) != 2 || !strings.HasPrefix(got[1], `error {"code":"socket_error:token_expired"`) || c.open() {
 			t.Errorf("received %q, open %v", got, c.open())

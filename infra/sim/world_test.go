@@ -10,6 +10,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -75,10 +76,15 @@ type conn struct {
 	identity realtime.Identity
 	began    time.Time // of the handshake
 	opened   time.Time // of the 101; zero before
+	since    time.Time // when it came to hear events: the 101, or a Socket.IO client's CONNECT; zero while it does not
 	closed   time.Time // zero while open
 	active   time.Time
-	frames   []frame
+	posts    []string // taken by API Gateway
+	frames   []frame  // heard by the client
 	words    []*word
+	spoken   int // words ever, for their ids
+
+	socketIO
 }
 
 func (c *conn) open() bool { return !c.opened.IsZero() && c.closed.IsZero() }
@@ -110,22 +116,22 @@ func newWorld(t *testing.T, seed uint64, f faults, l limits, wrap func(*ports)) 
 	log := slog.New(slog.DiscardHandler)
 	p := w.ports
 	w.receiver = &realtime.Receiver{
-		Connections: p.connections, Recorded: p.connections, Presences: p.presences, Rooms: p.rooms, Members: p.members,
+		Connections: p.connections, Sessions: p.connections, Tokens: tokens{}, Recorded: p.connections, Presences: p.presences, Rooms: p.rooms, Members: p.members,
 		Timers: p.timers, Poster: w, Asker: w, Metrics: noMetrics{}, Log: log, Now: time.Now,
 		Events:     []string{contract.PresenceHeartbeat, contract.ConversationsJoin, contract.ConversationsLeave},
 		MaxPayload: contract.MaxPayloadBytes, HeartbeatMin: contract.HeartbeatMin,
 		SocketsPerUser: l.socketsPerUser, RoomsPerSocket: l.roomsPerSocket, PresenceGlobalMax: l.presenceGlobalMax,
 	}
 	w.publisher = &realtime.Publisher{
-		Connections: p.connections, Everyone: p.connections, Presences: p.presences, Rooms: p.rooms, Ledger: p.ledger,
+		Connections: p.connections, Sessions: p.connections, Everyone: p.connections, Presences: p.presences, Rooms: p.rooms, Ledger: p.ledger,
 		Timers: p.timers, Poster: w, Asker: w, Metrics: noMetrics{}, Log: log, Now: time.Now,
-		PresenceGlobalMax: l.presenceGlobalMax,
+		PresenceGlobalMax: l.presenceGlobalMax, PingInterval: pingInterval, PingTimeout: pingTimeout, MaxPayload: contract.MaxPayloadBytes,
 	}
 	w.roster = &realtime.Roster{Participants: p.roster, Members: p.members, Presences: p.presences, Rooms: p.rooms, Now: time.Now}
 	w.sweeper = &realtime.Sweeper{
 		Walker: p.connections, Connections: p.connections, Presences: p.presences, Rooms: p.rooms, Timers: p.timers,
 		Poster: w, Asker: w, Metrics: noMetrics{}, Log: log, Now: time.Now,
-		PresenceTTL: contract.PresenceTTL, RPS: 1000, CloseExpired: true,
+		PresenceTTL: contract.PresenceTTL, RPS: 1000, CloseExpired: true, PingInterval: pingInterval, PingTimeout: pingTimeout,
 	}
 	return w
 }
@@ -285,10 +291,15 @@ func (w *world) Post(ctx context.Context, id string, message []byte) error {
 		return realtime.ErrGone
 	}
 	f := frame{at: time.Now()}
-	if err := json.Unmarshal(message, &f); err != nil {
+	c.active = f.at
+	c.posts = append(c.posts, string(message))
+	if c.identity.Protocol == wire.SocketIO {
+		if !w.receivePacket(c, message, &f) {
+			return nil
+		}
+	} else if err := json.Unmarshal(message, &f); err != nil {
 		w.broken = append(w.broken, fmt.Sprintf("posted to %s what is not JSON: %q", id, message))
 	}
-	c.active = f.at
 	c.frames = append(c.frames, f)
 	for _, word := range c.words {
 		if f.Event == "ack" && word.id == f.ID {
@@ -325,8 +336,8 @@ func (w *world) LastActive(ctx context.Context, id string) (time.Time, error) {
 }
 
 // connect is a client's handshake; nil when it failed.
-func (w *world) connect(user string, expires time.Time) *conn {
-	c := w.dial(user, expires)
+func (w *world) connect(user string, expires time.Time, p wire.Protocol) *conn {
+	c := w.dial(user, expires, p)
 	if w.handshake(c) != nil {
 		return nil
 	}
@@ -334,14 +345,18 @@ func (w *world) connect(user string, expires time.Time) *conn {
 }
 
 // dial is the beginning of a handshake.
-func (w *world) dial(user string, expires time.Time) *conn {
+func (w *world) dial(user string, expires time.Time, p wire.Protocol) *conn {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := &conn{
 		id:       fmt.Sprintf("%s-%d=", user, len(w.conns)),
 		user:     user,
 		identity: realtime.Identity{UserID: user, Protocol: wire.JSON, ExpiresAt: expires},
+		socketIO: socketIO{token: token(user, expires)},
 		began:    time.Now(),
+	}
+	if p == wire.SocketIO {
+		c.identity = realtime.Identity{Protocol: p} // the token comes with CONNECT
 	}
 	w.conns[c.id] = c
 	return c
@@ -362,6 +377,11 @@ func (w *world) handshake(c *conn) error {
 	}
 	c.opened = time.Now()
 	c.active = c.opened
+	if c.identity.Protocol == wire.SocketIO {
+		w.running.Go(func() { w.awaitOpen(c) })
+	} else {
+		c.since = c.opened
+	}
 	return nil
 }
 
@@ -409,33 +429,46 @@ func (w *world) disconnect(c *conn, n int, at time.Time) error {
 	})
 }
 
-// say sends a message of a client; it is taken whenever Lambda comes to it.
-func (w *world) say(c *conn, event, room string) {
-	now := time.Now()
-	r := w.rand("say", c.id)
+// say has a client say an event; it is taken whenever Lambda comes to it.
+func (w *world) say(c *conn, event, conversation string) {
 	w.mu.Lock()
-	id := fmt.Sprintf("%d", len(c.words)+1)
-	body := fmt.Sprintf(`{"event":%q,"data":{"conversationId":%q},"id":%q}`, event, room, id)
+	c.spoken++
+	id := strconv.Itoa(c.spoken)
 	if event != contract.PresenceHeartbeat {
-		c.words = append(c.words, &word{id: id, room: room, join: event == contract.ConversationsJoin, sent: now})
-	} else {
-		body = `{"event":"presence:heartbeat"}`
+		c.words = append(c.words, &word{id: id, room: conversation, join: event == contract.ConversationsJoin, sent: time.Now()})
 	}
+	w.mu.Unlock()
+	data := fmt.Sprintf(`{"conversationId":%q}`, conversation)
+	body := fmt.Sprintf(`{"event":%q,"data":%s,"id":%q}`, event, data, id)
+	if c.identity.Protocol == wire.SocketIO {
+		body = fmt.Sprintf(`42/ws/app,%s[%q,%s]`, id, event, data)
+	}
+	w.send(c, fmt.Sprintf("%s %s %s %s", event, c.id, conversation, id), body)
+}
+
+// send sends a message of a client. Some overtake others.
+func (w *world) send(c *conn, name, body string) {
+	now := time.Now()
+	r := w.rand("send", c.id)
+	w.mu.Lock()
 	c.active = now
 	w.mu.Unlock()
 	late := 20 * time.Millisecond
 	if w.chance(r, 0.1) {
 		late = 3 * time.Second
 	}
-	pause := between(r, 0, late) // so that messages of one connection overtake each other
+	pause := between(r, 0, late)
 	w.running.Go(func() {
 		time.Sleep(pause)
-		name := fmt.Sprintf("%s %s %s %s", event, c.id, room, id)
-		_ = w.invoke(name, 10*time.Second, true, func(ctx context.Context) error {
+		err := w.invoke(name, 15*time.Second, true, func(ctx context.Context) error {
 			return w.receiver.Message(ctx, realtime.Message{
 				ConnectionID: c.id, Identity: c.identity, ConnectedAt: ms(c.began), At: ms(now), Body: []byte(body),
+				UserAgent: "sim", IP: "192.0.2.1",
 			})
 		})
+		if err != nil && c.identity.Protocol == wire.SocketIO {
+			w.end(c.id) // API Gateway answers "Internal server error", which such a client takes for a parse error
+		}
 	})
 }
 

@@ -189,6 +189,9 @@ func (r *Receiver) exitNamespace(ctx context.Context, m Message) error {
 		return err
 	}
 	remover := &Remover{Connections: r.Connections, Presences: r.Presences, Rooms: r.Rooms, Now: r.Now}
+	if m.At.Before(c.Entered) {
+		return nil // it was the end of the time before
+	}
 	found, err := r.leavePresence(ctx, remover, c, m.At)
 	if err == nil && !found { // its CONNECT is at work still, or another end is: one that ends it all leaves no doubt
 		return r.close(ctx, m)
@@ -213,6 +216,9 @@ func (r *Receiver) event(ctx context.Context, m Message, in wire.Inbound) error 
 			m.Identity.UserID = c.UserID
 			err = r.eventOf(ctx, m, c, in)
 		}
+		if errors.Is(err, errLate) {
+			return nil
+		}
 		if !errors.Is(err, errDeaf) {
 			return r.reply(ctx, m, in, err)
 		}
@@ -227,11 +233,17 @@ func (r *Receiver) event(ctx context.Context, m Message, in wire.Inbound) error 
 	}
 }
 
+// errLate is an event from before the socket left the namespace and came again: nobody waits for its answer.
+var errLate = errors.New("sent before the last CONNECT")
+
 // eventOf is handle for a socket in the namespace; errDeaf for one that is not, or not yet. A removal from a conversation finds
 // the sockets of its user in the presence, so while a CONNECT may still be at work a join waits for it to be there.
 func (r *Receiver) eventOf(ctx context.Context, m Message, c Connection, in wire.Inbound) error {
 	if c.UserID == "" || !c.Gone.IsZero() {
 		return errDeaf
+	}
+	if m.At.Before(c.Entered) {
+		return errLate
 	}
 	if in.Event == contract.ConversationsJoin && r.Now().Sub(c.Entered) < enterAge {
 		p, err := r.Presences.Read(ctx, c.UserID)
