@@ -24,15 +24,16 @@ import (
 //
 // Payloads and tokens are not in it.
 type log struct {
-	now func() time.Time
+	now       func() time.Time
+	elsewhere bool // the functions do not run here: only the gateway can tell of them
 
 	mu        sync.Mutex
 	to        io.Writer
 	summaries map[string]string // what a function's logger said about an invocation, by request id
 }
 
-func newLog(to io.Writer, now func() time.Time) *log {
-	return &log{now: now, to: to, summaries: map[string]string{}}
+func newLog(to io.Writer, now func() time.Time, elsewhere bool) *log {
+	return &log{now: now, elsewhere: elsewhere, to: to, summaries: map[string]string{}}
 }
 
 const noConnection = "----------------"
@@ -47,7 +48,7 @@ func (l *log) line(connection, what, format string, args ...any) {
 	_, _ = fmt.Fprintln(l.to, strings.TrimRight(text, " ")) // nobody to tell
 }
 
-// gateway tells what the gateway did itself; what functions did is told by invocation.
+// gateway tells what the gateway did itself; what functions did is told by invocation, unless they run elsewhere.
 func (l *log) gateway(e gateway.Event) {
 	var about string
 	switch e.Kind {
@@ -74,7 +75,10 @@ func (l *log) gateway(e gateway.Event) {
 		about = fmt.Sprintf("looked up: %d", e.Status)
 	case gateway.DeleteConnection:
 		about = fmt.Sprintf("told to close: %d", e.Status)
-	default: // gateway.KindInvoke
+	case gateway.KindInvoke:
+		if l.elsewhere {
+			l.line(e.ConnectionID, e.Function, "%d ms %s", e.Duration.Milliseconds(), errorText(e.Err))
+		}
 		return
 	}
 	l.line(e.ConnectionID, "gateway", "%s %s", about, errorText(e.Err))

@@ -19,7 +19,7 @@ func (c *command) stack(ctx context.Context, _ []string) error {
 	if err != nil {
 		return oneLine(err)
 	}
-	l := newLog(c.stdout, c.now)
+	l := newLog(c.stdout, c.now, options.LambdaEndpoint != "")
 	options.Gateway.Observe, options.Lambda.Observe, options.Lambda.Output = l.gateway, l.invocation, l.output
 	options.Log = l.logger()
 	options.Progress = func(line string) { c.say("%s", strings.TrimSpace(line)) }

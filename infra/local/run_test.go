@@ -147,7 +147,7 @@ func TestRunFails(t *testing.T) {
 
 func TestLog(t *testing.T) {
 	out := &buffer{}
-	l := newLog(out, func() time.Time { return at })
+	l := newLog(out, func() time.Time { return at }, false)
 	const id = "L0SM9cOFvHcCIhw="
 	event := func(payload string) lambda.Invocation {
 		return lambda.Invocation{Function: "publish", RequestID: "r", Attempt: 1, Duration: 12 * time.Millisecond, Payload: []byte(payload)}
@@ -205,6 +205,13 @@ func TestLog(t *testing.T) {
 		{func() { l.logger().With("function", "publish").Warn("event dropped", "connection", id, "attempts", 3) }, id + "  warn         event dropped function=publish attempts=3"},
 		{func() { l.logger().Log(t.Context(), slog.LevelDebug, "quiet") }, ""},
 	}
+	elsewhere := newLog(out, func() time.Time { return at }, true)
+	tests = append(tests, struct {
+		do   func()
+		want string
+	}{func() {
+		elsewhere.gateway(gateway.Event{Kind: gateway.KindInvoke, ConnectionID: id, Function: "join", Duration: 12 * time.Millisecond, Err: errors.New("x")})
+	}, id + "  join         12 ms (x)"})
 	for _, tt := range tests {
 		before := out.String()
 		tt.do()

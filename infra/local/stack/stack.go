@@ -37,6 +37,10 @@ const (
 	account = "000000000000"
 )
 
+// accountThrottle is the quota of an account and region, which messages and posts share (API Gateway quotas). The stage's own limits, each
+// for one route, are not kept here.
+var accountThrottle = gateway.Throttle{Rate: 10_000, Burst: 5_000}
+
 // Options of a stack. The zero value is one in the current directory, on free ports, with the embedded table.
 type Options struct {
 	Root string // the repository, with template.yaml and functions/; "" is "."
@@ -222,8 +226,8 @@ func (s *Stack) startGateway(l net.Listener) error {
 	if a := api.Authorizer; a != nil {
 		c.Authorizer = &gateway.Authorizer{Function: a.Function, IdentitySources: a.IdentitySources}
 	}
-	if c.Throttle == (gateway.Throttle{}) && api.Throttling.BurstLimit > 0 {
-		c.Throttle = gateway.Throttle{Rate: api.Throttling.RateLimit, Burst: api.Throttling.BurstLimit}
+	if c.Throttle == (gateway.Throttle{}) {
+		c.Throttle = accountThrottle
 	}
 	if c.Log == nil {
 		c.Log = s.log
