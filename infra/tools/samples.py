@@ -69,7 +69,11 @@ class ClientsHandler(BaseHTTPRequestHandler):
         if connection in self.server.closed:
             return self.answer(410)
         if self.command == "POST":
-            self.server.posted[connection].append(json.loads(body))
+            try:
+                message = json.loads(body)
+            except ValueError:
+                message = body.decode()  # of a Socket.IO client
+            self.server.posted[connection].append(message)
             return self.answer(200)
         if self.command == "DELETE":
             self.server.closed.add(connection)
@@ -120,11 +124,15 @@ class Functions:
 
 def is_event(name, **data):
     """Matches an event with that name and, among its data, these."""
-    return lambda m: m.get("event") == name and data.items() <= m["data"].items()
+    return lambda m: isinstance(m, dict) and m["event"] == name and data.items() <= m["data"].items()
 
 
 def is_ack(ack, **data):
-    return lambda m: m.get("event") == "ack" and m["id"] == ack and data.items() <= m["data"].items()
+    return lambda m: is_event("ack", **data)(m) and m["id"] == ack
+
+
+def is_packet(begin):
+    return lambda m: isinstance(m, str) and m.startswith(begin)
 
 
 def expect(got, want):
@@ -145,6 +153,7 @@ def authorizer(functions):
         answer = functions.invoke("AuthorizerFunction", f"authorizer-{sample}.json")
         expect(answer["context"]["code"], "socket_error:" + ("token_expired" if sample == "expired" else "unauthorized"))
         assert "userId" not in answer["context"], answer
+    expect(functions.invoke("AuthorizerFunction", "authorizer-socketio.json")["context"], {"protocol": "socketio"})
 
 
 def control(functions):
@@ -203,6 +212,29 @@ def messages(functions, clients, second):
     for sample in ("default-not-json.json", "default-engine-io.json"):
         call("DefaultFunction", sample)
         clients.wait(CONNECTION, is_event("error", code="socket_error:bad_request"))
+
+
+def socketio(functions, clients):
+    connection = "SocketIoClientA="
+    posts = lambda begin: clients.wait(connection, is_packet(begin))
+    call = lambda sample: expect(functions.invoke("DefaultFunction", f"default-socketio-{sample}.json", connection), {"statusCode": 200})
+
+    expect(functions.invoke("ConnectFunction", "connect-socketio.json", connection), {"statusCode": 200})
+    posts('0{"sid":"' + connection)
+    expect(functions.invoke("PublishFunction", "publish/jobs/open.json", connection), {})  # a second one is not posted
+    call("expired")
+    posts('44/ws/app,{"message":')
+    call("connect")
+    posts('40/ws/app,{"sid":"' + connection)
+    posts('42/ws/app,["notifications:ready"')
+    posts('42/ws/app,["presence:update"')
+    call("pong")
+    call("join")
+    posts('43/ws/app,1[{"success":true}]')
+    assert functions.invoke("PublishFunction", "publish/messages-new.json")["delivered"] >= 1
+    posts('42/ws/app,["messages:new"')
+    call("leave-namespace")
+    expect(functions.invoke("DisconnectFunction", "disconnect.json", connection), {"statusCode": 200})
 
 
 FIELDS = {  # what each refused request names
@@ -282,6 +314,7 @@ def main():
         started = time.time_ns() // 1_000_000
         authorizer(functions)
         control(functions)
+        socketio(functions, clients)
         second = connect(functions, clients)
         messages(functions, clients, second)
         publish(functions, clients)
