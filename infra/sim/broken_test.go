@@ -20,9 +20,9 @@ func TestBrokenRulesAreFound(t *testing.T) {
 		wrap func(*ports)
 	}{
 		"a removal leaves no mark in the room":        {1, func(p *ports) { p.rooms = noMark{p.rooms} }},
-		"a later join loses to an earlier leave":      {3, func(p *ports) { p.rooms = lastWriter{p.rooms} }},
+		"a later join loses to an earlier leave":      {7, func(p *ports) { p.rooms = lastWriter{p.rooms} }},
 		"a publish forgets its id":                    {1, func(p *ports) { p.ledger = forgetful{p.ledger} }},
-		"presence is not read again after it is told": {14, func(p *ports) { p.presences = &readOnce{Presences: p.presences, seen: map[reading]realtime.Presence{}} }},
+		"presence is not read again after it is told": {10, func(p *ports) { p.presences = &readOnce{Presences: p.presences, seen: map[reading]realtime.Presence{}} }},
 		"sweep sees no ended connection":              {1, func(p *ports) { p.connections = blind{p.connections} }},
 		"a connection ends before its rooms are read": {1, func(p *ports) { p.connections = roomless{p.connections} }},
 	} {

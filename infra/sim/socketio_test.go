@@ -27,6 +27,7 @@ type socketIO struct {
 	ready bool // the open packet has come
 	mute  bool // it is dead, but nobody has noticed: no pong comes
 	away  bool // it was sent away, or has left the namespace
+	again bool // it was in the namespace before; what was on its way then may still come
 }
 
 // tokens are a user and an expiry, and always good.
@@ -77,7 +78,7 @@ func (w *world) enter(c *conn) {
 // leave sends DISCONNECT: whatever was joined is left, and nothing is heard any more.
 func (w *world) leave(c *conn) {
 	w.mu.Lock()
-	c.since, c.words, c.away = time.Time{}, nil, true
+	c.since, c.words, c.away, c.again = time.Time{}, nil, true, true
 	w.mu.Unlock()
 	w.send(c, "DISCONNECT "+c.id, "41/ws/app,")
 }
@@ -109,7 +110,7 @@ func (w *world) receivePacket(c *conn, message []byte, f *frame) (heard bool) {
 		}
 		_ = json.Unmarshal(event[0], &f.Event)
 		f.Data = event[1]
-		if c.since.IsZero() && !c.away {
+		if c.since.IsZero() && !c.away && !c.again {
 			broken = "an event before the answer to CONNECT"
 		}
 		heard = !c.away

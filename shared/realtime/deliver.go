@@ -91,12 +91,12 @@ func (p *Publisher) closeAfter(ctx context.Context, s Socket, final bool) (err e
 	return errors.Join(err, ignoreGone(p.Poster.Close(ctx, s.ID)))
 }
 
-// post posts a frame, and for that long tries a socket again that answers 410.
+// post posts a frame, and for that long tries again what may go better in a moment: a handshake that is not done yet, and
+// posts that are throttled.
 func (p *Publisher) post(ctx context.Context, id string, frame []byte, wait time.Duration) error {
-	start, pause := p.Now(), firstPause
-	for {
+	for waited, pause := time.Duration(0), firstPause; ; {
 		err := p.Poster.Post(ctx, id, frame)
-		if !errors.Is(err, ErrGone) || p.Now().Sub(start)+pause > wait {
+		if (!errors.Is(err, ErrGone) && !errors.Is(err, ErrThrottled)) || waited+pause > wait {
 			return err
 		}
 		select {
@@ -104,6 +104,7 @@ func (p *Publisher) post(ctx context.Context, id string, frame []byte, wait time
 			return ctx.Err()
 		case <-time.After(pause):
 		}
+		waited += pause
 		pause = min(2*pause, lastPause)
 	}
 }

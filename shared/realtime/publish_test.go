@@ -422,9 +422,11 @@ func TestRefuse(t *testing.T) {
 		}
 		return nil
 	}
-	if err := p.Do(t.Context(), job); !errors.Is(err, ErrThrottled) || len(poster.closed) != 1 {
-		t.Errorf("untold: %v, closed %v", err, poster.closed)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		if err := p.Do(t.Context(), job); !errors.Is(err, ErrThrottled) || len(poster.closed) != 1 {
+			t.Errorf("untold: %v, closed %v", err, poster.closed)
+		}
+	})
 }
 
 func TestVerify(t *testing.T) {
