@@ -1,0 +1,129 @@
+// Package dynamodblocal fetches DynamoDB Local, AWS's own emulator, with Maven and runs it with Java. The embedded table is held to it, and the local
+// stack runs it in the table's place when asked to.
+package dynamodblocal
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// Dir is where the repository keeps DynamoDB Local, relative to its root; git ignores it.
+const Dir = ".tools/dynamodb-local"
+
+// EndpointVariable names a running DynamoDB Local to tests, for example http://127.0.0.1:8000.
+const EndpointVariable = "DYNAMODB_ENDPOINT"
+
+//go:embed pom.xml
+var pom []byte
+
+// Fetch downloads DynamoDB Local (51 MB) into dir, unless it is there. What Maven has to say goes to progress.
+func Fetch(ctx context.Context, dir string, progress io.Writer) error {
+	lib := filepath.Join(dir, "lib")
+	if _, err := os.Stat(lib); err == nil {
+		return nil
+	}
+	maven, err := exec.LookPath("mvn")
+	if err != nil {
+		return errors.New("dynamodb local: mvn is not in PATH: install Maven, or set " + EndpointVariable + " to a DynamoDB Local that runs")
+	}
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("dynamodb local: fetch into %s: %w", dir, err)
+	}
+	partial := filepath.Join(dir, "partial")
+	if err := os.MkdirAll(partial, 0o755); err != nil { //nolint:gosec // G301: nothing secret
+		return fmt.Errorf("dynamodb local: fetch: %w", err)
+	}
+	project := filepath.Join(dir, "pom.xml")
+	if err := os.WriteFile(project, pom, 0o644); err != nil { //nolint:gosec // G306: nothing secret
+		return fmt.Errorf("dynamodb local: fetch: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, maven, "-q", "-B", "-f", project, "dependency:copy-dependencies", "-DoutputDirectory="+partial) //nolint:gosec // G204: our own arguments
+	cmd.Stdout, cmd.Stderr = progress, progress
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("dynamodb local: mvn dependency:copy-dependencies of %s: %w", project, err)
+	}
+	if err := os.Rename(partial, lib); err != nil {
+		return fmt.Errorf("dynamodb local: fetch: %w", err)
+	}
+	return nil
+}
+
+// Start runs the DynamoDB Local of dir, in memory, on a port of 127.0.0.1; port 0 takes a free one. It returns when the endpoint answers, or when ctx
+// ends. stop ends the process and waits for it.
+func Start(ctx context.Context, dir string, port int) (endpoint string, stop func(), err error) {
+	java, err := exec.LookPath("java")
+	if err != nil {
+		return "", nil, errors.New("dynamodb local: java is not in PATH: install Java 17 or newer, or set " + EndpointVariable + " to a DynamoDB Local that runs")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "lib")); err != nil {
+		return "", nil, fmt.Errorf("dynamodb local: %s holds none, it has to be fetched first: %w", dir, err)
+	}
+	if port, err = free(ctx, port); err != nil {
+		return "", nil, err
+	}
+	var output bytes.Buffer
+	cmd := exec.Command(java, "-Dsqlite4java.library.path=lib", "-cp", "lib/*", "com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-disableTelemetry", "-port", strconv.Itoa(port)) //nolint:gosec,noctx // our own arguments; it outlives ctx, stop ends it
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &output, &output
+	if err := cmd.Start(); err != nil {
+		return "", nil, fmt.Errorf("dynamodb local: start: %w", err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		defer close(exited)
+		_ = cmd.Wait() // stop waits for this; a signal is how it ends
+	}()
+	stop = func() {
+		_ = cmd.Process.Kill() // it may have ended by itself
+		<-exited
+	}
+	endpoint = "http://127.0.0.1:" + strconv.Itoa(port)
+	if err := answers(ctx, endpoint, exited); err != nil {
+		stop()
+		return "", nil, fmt.Errorf("dynamodb local: %s: %w: %s", endpoint, err, bytes.TrimSpace(output.Bytes()))
+	}
+	return endpoint, stop, nil
+}
+
+// free is the port, or a free one for 0; a port that is taken is an error.
+func free(ctx context.Context, port int) (int, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return 0, fmt.Errorf("dynamodb local: port %d: %w", port, err)
+	}
+	taken := l.Addr().(*net.TCPAddr).Port //nolint:errcheck,forcetypeassert // a TCP listener
+	return taken, l.Close()
+}
+
+// answers waits until the endpoint speaks HTTP; what it says does not matter.
+func answers(ctx context.Context, endpoint string, exited <-chan struct{}) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint, nil)
+		if err != nil {
+			return err
+		}
+		if response, err := http.DefaultClient.Do(request); err == nil { //nolint:gosec // G107: our own endpoint
+			return response.Body.Close()
+		}
+		select {
+		case <-exited:
+			return errors.New("java ended")
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
