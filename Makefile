@@ -26,7 +26,7 @@ quote = '$(subst ','\'',$1)'
 need = $(if $(call given,$1),,$(error usage: make $2))
 
 .DEFAULT_GOAL := help
-.PHONY: help run token client publish participants test sim fuzz check lint race dynamodb sam samples sam-invoke build .build/sam tools clean
+.PHONY: help run token client publish participants test sim fuzz check lint race dynamodb sam samples sam-e2e sam-invoke build .build/sam tools clean
 
 help: ## List what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ sam: $(SAM_CLI) ## Validate and transform the template, build the functions as f
 
 samples: $(AWS_CLI) .build/sam ## Functions answer the samples of events/ behind SAM CLI's Invoke service
 	$(WITH_DYNAMODB_LOCAL) $(SAM_CLI)/python infra/tools/samples.py
+
+sam-e2e: .build/sam ## End-to-end tests of the functions behind SAM CLI's Invoke service, on DynamoDB Local
+	SAM_CLI_PYTHON=$(abspath $(SAM_CLI)/python) $(WITH_DYNAMODB_LOCAL) go test -count=1 ./infra/e2e/...
 
 sam-invoke: .build/sam ## SAM CLI's Invoke service without Docker, for LAMBDA_ENDPOINT=http://127.0.0.1:3003 make run
 	@$(SAM_CLI)/python infra/tools/sam_invoke.py

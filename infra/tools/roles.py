@@ -78,7 +78,7 @@ def leading_keys(action, request):
         case "BatchGetItem":
             keys = [key for table in request["RequestItems"].values() for key in table["Keys"]]
         case "Query":
-            names = {"#" + k.removeprefix("#"): v for k, v in request.get("ExpressionAttributeNames", {}).items()}
+            names = request.get("ExpressionAttributeNames", {})
             for name, value in re.findall(r"(#?\w+)\s*=\s*(:\w+)", request["KeyConditionExpression"]):
                 if names.get(name, name) == "pk":
                     return [request["ExpressionAttributeValues"][value]["S"]]

@@ -46,8 +46,8 @@ LOCAL = {  # the local stack's, where the environment says nothing else
     "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:8000",
     "CONNECTIONS_ENDPOINT": "http://127.0.0.1:3001/local",
     "TABLE_NAME": "realtime",
-    "JWT_SECRET": "local-secret-do-not-deploy-0123456789",
 }
+LOCAL_SECRET = "local-secret-do-not-deploy-0123456789"  # JWT_SECRET, where the environment has no key
 ACCESS_KEY = "local"  # DynamoDB Local has a database for each, and this is the local stack's
 ARCHITECTURE = {"arm64": "arm64", "aarch64": "arm64"}.get(platform.machine().lower(), "x86_64")
 EMULATOR = Path(samcli.__file__).parent / "local" / "rapid" / f"aws-lambda-rie-{ARCHITECTURE}"
@@ -194,11 +194,15 @@ def main():
     parser.add_argument("--port", type=int, default=3003)
     parser.add_argument("--processes", type=int, default=8, help="of one function at most (%(default)s)")
     given = parser.parse_args()
+    if platform.system() != "Linux":
+        parser.error("the emulator is a program for Linux: use sam local start-lambda, with Docker")
     if not given.template.exists():
-        parser.error(f"{given.template} is not there: LAMBDA_GOARCH=$(go env GOARCH) sam build --build-dir {given.template.parent}")
+        parser.error(f"{given.template} is not there: make sam-invoke builds it, or LAMBDA_GOARCH=$(go env GOARCH) sam build --build-dir {given.template.parent}")
     if listens(given.port):
         parser.error(f"port {given.port} is taken: --port takes another")
     os.environ.update({name: value for name, value in LOCAL.items() if not os.environ.get(name)})
+    if not any(os.environ.get(name) for name in ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")):
+        os.environ["JWT_SECRET"] = LOCAL_SECRET
     os.environ.update(AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=ACCESS_KEY, AWS_SESSION_TOKEN="")
     service = Service(given.template, given.port, given.processes)
     print(f"SAM CLI's Invoke service on http://{HOST}:{given.port}", flush=True)
