@@ -29,20 +29,18 @@ func (h *history) breach(format string, args ...any) {
 	h.mu.Lock()
 }
 
-// checkPresence: every observer's last word on a user is the truth, and no change was kept from it.
+// checkPresence: every observer's last word on a user is the truth, and nobody who is there came unheard.
 func (h *history) checkPresence() {
 	truth := map[string][]string{}
-	changed := map[string]time.Time{}
+	came := map[string]time.Time{}
 	for _, c := range h.conns {
 		truth[c.user] = append(truth[c.user], "")[:len(truth[c.user])]
-		if c.hearing() {
-			truth[c.user] = append(truth[c.user], c.id)
+		if !c.hearing() {
+			continue
 		}
-		if c.since.After(changed[c.user]) {
-			changed[c.user] = c.since
-		}
-		if !c.opened.IsZero() && c.closed.After(changed[c.user]) {
-			changed[c.user] = c.closed
+		truth[c.user] = append(truth[c.user], c.id)
+		if c.since.After(came[c.user]) {
+			came[c.user] = c.since
 		}
 	}
 	for _, observer := range h.conns {
@@ -63,8 +61,8 @@ func (h *history) checkPresence() {
 		for user, sockets := range truth {
 			s, heard := last[user]
 			if !heard {
-				if changed[user].After(observer.since) {
-					h.breach("%s never heard that %s changed", observer.id, user)
+				if came[user].After(observer.since) {
+					h.breach("%s never heard that %s came", observer.id, user)
 				}
 				continue
 			}
