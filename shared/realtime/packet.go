@@ -38,7 +38,7 @@ func (r *Receiver) packet(ctx context.Context, m Message) error {
 		return r.close(ctx, m)
 	case wire.PacketPong:
 		return r.pong(ctx, m)
-	case wire.PacketOpen, wire.PacketPing, wire.PacketUpgrade, wire.PacketNoop, wire.PacketAck:
+	case wire.PacketOpen, wire.PacketPing, wire.PacketUpgrade, wire.PacketNoop:
 		return nil // nothing that a client has to say
 	}
 	switch {
@@ -71,6 +71,8 @@ func (r *Receiver) namespacePacket(ctx context.Context, m Message, p wire.Packet
 		return r.enterNamespace(ctx, m, p.Payload)
 	case wire.PacketDisconnect:
 		return r.exitNamespace(ctx, m)
+	case wire.PacketAck:
+		return nil // nothing here asks for one
 	default:
 		return r.event(ctx, m, wire.Inbound{Event: p.Event, Data: p.Data, ID: p.ID})
 	}
@@ -182,10 +184,10 @@ func (r *Receiver) identify(ctx context.Context, m Message, auth json.RawMessage
 // exitNamespace ends a socket as the end of its connection does, but for the transport: CONNECT may follow.
 func (r *Receiver) exitNamespace(ctx context.Context, m Message) error {
 	c, err := r.Connections.Get(ctx, m.ConnectionID)
-	if errors.Is(err, ErrNotFound) {
-		return r.close(ctx, m)
-	}
-	if err != nil || c.UserID == "" {
+	switch {
+	case errors.Is(err, ErrNotFound), err == nil && c.UserID == "":
+		return r.close(ctx, m) // it has ended, or is not in the namespace: its CONNECT may be at work still
+	case err != nil:
 		return err
 	}
 	remover := &Remover{Connections: r.Connections, Presences: r.Presences, Rooms: r.Rooms, Now: r.Now}

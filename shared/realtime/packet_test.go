@@ -237,7 +237,9 @@ func TestPackets(t *testing.T) {
 		{"event to another namespace", `42/other,["presence:heartbeat"]`, inside(), "", true},
 		{"event to the main namespace", `42["presence:heartbeat"]`, inside(), "", false},
 		{"DISCONNECT from the main namespace", `41`, inside(), "", false},
+		{"DISCONNECT before CONNECT", `41/ws/app,`, outside(), "", true},
 		{"ack", `43/ws/app,1[]`, inside(), "", false},
+		{"ack in another namespace", `43/other,1[]`, inside(), "", true},
 		{"close", `1`, inside(), "", true},
 		{"ping", `2`, inside(), "", false},
 		{"pong", `3`, inside(), "", false},
@@ -281,7 +283,7 @@ func TestPongOfAConnectionThatEnded(t *testing.T) {
 func TestDisconnectFromTheNamespace(t *testing.T) {
 	c := outside()
 	r, poster, asker := lobby(t, c)
-	for _, body := range []string{`40/ws/app,{"token":"alice"}`, `41/ws/app,`, `41/ws/app,`, `40/ws/app,{"token":"bob"}`} {
+	for _, body := range []string{`40/ws/app,{"token":"alice"}`, `41/ws/app,`, `40/ws/app,{"token":"bob"}`} {
 		if err := r.Message(t.Context(), packet(body)); err != nil {
 			t.Fatal(err)
 		}
