@@ -66,13 +66,15 @@ func parseJob(raw json.RawMessage) (*realtime.Job, error) {
 	}
 	j := &realtime.Job{}
 	if err := json.Unmarshal(job, j); err != nil {
-		return nil, &contract.ValidationError{Field: "job", Message: "must be an object with one of welcome, refuse, presence, verify"}
+		return nil, &contract.ValidationError{Field: "job", Message: "must be an object with one of open, welcome, refuse, presence, verify"}
 	}
 	return j, nil
 }
 
 func kind(job realtime.Job) string {
 	switch {
+	case job.Open != nil:
+		return "open"
 	case job.Welcome != nil:
 		return "welcome"
 	case job.Refuse != nil:
