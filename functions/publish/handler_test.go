@@ -118,7 +118,7 @@ func TestRefused(t *testing.T) {
 		{"not JSON", `{`, nil, &contract.ValidationError{Field: "request", Message: "must be a JSON object"}, "refused"},
 		{"a list", `[]`, nil, &contract.ValidationError{Field: "request", Message: "must be a JSON object"}, "refused"},
 		{"a job and an event", `{"job":{"verify":{"user":"a"}},"event":"error"}`, nil, &contract.ValidationError{Field: "job", Message: "comes alone: it is for this service's own functions"}, "refused"},
-		{"a job that is none", `{"job":"verify"}`, nil, &contract.ValidationError{Field: "job", Message: "must be an object with one of welcome, refuse, presence, verify"}, "refused"},
+		{"a job that is none", `{"job":"verify"}`, nil, &contract.ValidationError{Field: "job", Message: "must be an object with one of open, welcome, refuse, presence, verify"}, "refused"},
 		{"by the rules", good, &contract.ValidationError{Field: "data", Message: "too much"}, &contract.ValidationError{Field: "data", Message: "too much"}, "refused"},
 		{"in progress", good, inProgress, inProgress, "in_progress"},
 	}
