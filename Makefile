@@ -31,25 +31,28 @@ need = $(if $(call given,$1),,$(error usage: make $2))
 help: ## List what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# The program of the local stack. It takes the place of its shell, so that a signal to make reaches it.
+LOCAL = go build -o .build/stack ./infra/local && exec .build/stack
+
 run: ## The whole system on this machine
-	@go run ./infra/local
+	@$(LOCAL)
 
 token: ## Print a token: USER=alice [TTL=1h]
 	$(call need,USER,token USER=alice [TTL=1h])
-	@go run ./infra/local token -user $(call quote,$(USER)) $(if $(call given,TTL),-ttl $(call quote,$(TTL)))
+	@$(LOCAL) token -user $(call quote,$(USER)) $(if $(call given,TTL),-ttl $(call quote,$(TTL)))
 
 client: ## A client in the terminal: USER=alice
 	$(call need,USER,client USER=alice)
-	@go run ./infra/local client -user $(call quote,$(USER))
+	@$(LOCAL) client -user $(call quote,$(USER))
 
 participants: ## Say who takes part in a conversation: CONVERSATION=c1 USERS=alice,bob
 	$(call need,CONVERSATION,participants CONVERSATION=c1 USERS=alice$(comma)bob)
 	$(call need,USERS,participants CONVERSATION=c1 USERS=alice$(comma)bob)
-	@go run ./infra/local participants -conversation $(call quote,$(CONVERSATION)) -users $(call quote,$(USERS))
+	@$(LOCAL) participants -conversation $(call quote,$(CONVERSATION)) -users $(call quote,$(USERS))
 
 publish: ## Send an event as a backend does: FILE=events/publish/messages-new.json
 	$(call need,FILE,publish FILE=events/publish/messages-new.json)
-	@go run ./infra/local publish -file $(call quote,$(FILE))
+	@$(LOCAL) publish -file $(call quote,$(FILE))
 
 comma := ,
 
