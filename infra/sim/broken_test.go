@@ -112,8 +112,8 @@ func (r roomless) Get(ctx context.Context, id string) (realtime.Connection, erro
 
 func (r roomless) Delete(ctx context.Context, c realtime.Connection) error {
 	whole, err := r.connections.Get(ctx, c.ID)
-	if err != nil {
+	if errors.Is(err, realtime.ErrNotFound) {
 		return nil
 	}
-	return r.connections.Delete(ctx, whole)
+	return errors.Join(err, r.connections.Delete(ctx, whole))
 }

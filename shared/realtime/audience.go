@@ -6,8 +6,9 @@ import (
 	"slices"
 	"sync"
 
-	"example.org/realtime/shared/contract"
 	"golang.org/x/sync/errgroup"
+
+	"example.org/realtime/shared/contract"
 )
 
 // target is a socket of an audience, and the rooms of the table that led to it: their rows go when it is gone.

@@ -6,9 +6,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"example.org/realtime/shared/contract"
 	"example.org/realtime/shared/wire"
-	"golang.org/x/sync/errgroup"
 )
 
 const (

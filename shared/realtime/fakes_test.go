@@ -41,6 +41,7 @@ func (f *fakeConnections) DropRooms(_ context.Context, id string, rooms []string
 }
 
 func (f *fakeConnections) All(_ context.Context, limit int) ([]Socket, error) { return f.all(limit) }
+
 func (f *fakeConnections) Page(_ context.Context, shard int, after string) ([]Connection, string, error) {
 	return f.page(shard, after)
 }

@@ -9,9 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"example.org/realtime/shared/contract"
 	"example.org/realtime/shared/wire"
-	"github.com/google/go-cmp/cmp"
 )
 
 type fakeSessions struct {
@@ -25,9 +26,11 @@ func (f *fakeSessions) Open(_ context.Context, id string) error { return f.open(
 func (f *fakeSessions) Enter(_ context.Context, id, user string, expiry, at time.Time) error {
 	return f.enter(id, user, expiry, at)
 }
+
 func (f *fakeSessions) Exit(_ context.Context, c Connection, at time.Time) error {
 	return f.exit(c, at)
 }
+
 func (f *fakeSessions) Pong(_ context.Context, id string, at time.Time) error { return f.pong(id, at) }
 
 type fakeTokens map[string]error

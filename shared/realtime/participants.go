@@ -8,8 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"example.org/realtime/shared/contract"
 	"golang.org/x/sync/errgroup"
+
+	"example.org/realtime/shared/contract"
 )
 
 // clockSpread is how far API Gateway's clock, which orders joins, may be from a function's.

@@ -89,8 +89,8 @@ type Presences interface {
 	// Remove removes a socket and returns the presence after it. ErrNotFound: there is no such socket. ErrTooYoung: it
 	// connected after connectedBefore; a zero connectedBefore removes any.
 	Remove(ctx context.Context, user, id string, at, connectedBefore time.Time) (Presence, error)
-	// Touch is a heartbeat at that time. ErrTooSoon: the last one was within min before. ErrNotFound: no such socket.
-	Touch(ctx context.Context, user, id string, at time.Time, min time.Duration) (Presence, error)
+	// Touch is a heartbeat at that time. ErrTooSoon: the last one was less than apart before. ErrNotFound: no such socket.
+	Touch(ctx context.Context, user, id string, at time.Time, apart time.Duration) (Presence, error)
 	// Read reads a user's presence, consistent. A user who was never seen has the zero Presence.
 	Read(ctx context.Context, user string) (Presence, error)
 }

@@ -11,9 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"example.org/realtime/shared/contract"
 	"example.org/realtime/shared/wire"
-	"github.com/google/go-cmp/cmp"
 )
 
 type fakeLedger struct {
@@ -25,6 +26,7 @@ type fakeLedger struct {
 func (f *fakeLedger) Begin(_ context.Context, id, _, hash string, lease time.Time) ([]byte, error) {
 	return f.begin(id, hash, lease)
 }
+
 func (f *fakeLedger) End(_ context.Context, id, _ string, result []byte) error {
 	return f.end(id, result)
 }

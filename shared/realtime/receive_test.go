@@ -6,9 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"example.org/realtime/shared/contract"
 	"example.org/realtime/shared/wire"
-	"github.com/google/go-cmp/cmp"
 )
 
 var alice = Identity{UserID: "alice", Protocol: wire.JSON}

@@ -6,8 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"example.org/realtime/shared/contract"
 	"golang.org/x/sync/errgroup"
+
+	"example.org/realtime/shared/contract"
 )
 
 // handshakeGuard is how old a socket must be before a 410 ends it: API Gateway answers 410 until the handshake is done,

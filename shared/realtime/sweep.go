@@ -9,10 +9,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"example.org/realtime/shared/contract"
-	"example.org/realtime/shared/wire"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
+
+	"example.org/realtime/shared/contract"
+	"example.org/realtime/shared/wire"
 )
 
 const (

@@ -10,9 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"example.org/realtime/shared/contract"
 	"example.org/realtime/shared/wire"
-	"github.com/google/go-cmp/cmp"
 )
 
 // sweptTable is a table with connections in one shard, for a Sweeper.
