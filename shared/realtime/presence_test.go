@@ -1,0 +1,138 @@
+package realtime
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestPublishedPresenceIsMaskedLikeOurs(t *testing.T) {
+	const data = `{"userId":"alice","isOnline":true,"lastSeen":1,"sockets":[{"socketId":"a=","connectedAt":1,"lastSeen":1,"userAgent":"ua","ip":"192.0.2.1"}]}`
+	for _, info := range []bool{false, true} {
+		p, poster, _, _ := newPublisher(t, chat())
+		p.ClientInfo = info
+		if _, err := p.Publish(t.Context(), request(t, `{"event":"presence:update","data":`+data+`}`), ""); err != nil {
+			t.Fatal(err)
+		}
+		if len(poster.posted) != 5 {
+			t.Errorf("posted to %d sockets, want everybody", len(poster.posted))
+		}
+		for id, posted := range poster.posted {
+			if shows := strings.Contains(posted[0], `"ip":"192.0.2.1"`); shows != (id == "a=" || info) {
+				t.Errorf("client info %v: %s received %s", info, id, posted[0])
+			}
+		}
+	}
+}
+
+func TestPresenceJobs(t *testing.T) {
+	now := start.UnixMilli()
+	for _, tt := range []struct {
+		name string
+		job  PresenceJob
+		told bool
+	}{
+		{"of this version", PresenceJob{User: "alice", Version: 5, AtMS: now}, true},
+		{"of an older version", PresenceJob{User: "alice", Version: 4, AtMS: now}, false},
+		{"of an older version, just young enough", PresenceJob{User: "alice", Version: 4, AtMS: now - oldJob.Milliseconds()}, false},
+		{"of an older version, retried", PresenceJob{User: "alice", Version: 4, AtMS: now - oldJob.Milliseconds() - 1}, true},
+		{"of no version", PresenceJob{User: "alice", AtMS: now}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, poster, asker, _ := newPublisher(t, chat())
+			if err := p.Do(t.Context(), Job{Presence: &tt.job}); err != nil {
+				t.Fatal(err)
+			}
+			if told := len(poster.posted) == 5; told != tt.told || len(asker.jobs) != 0 {
+				t.Errorf("told %d sockets, asked %v", len(poster.posted), asker.jobs)
+			}
+			for id, posted := range poster.posted {
+				if len(posted) != 1 || strings.Contains(posted[0], "192.0.2.1") != (id == "a=") {
+					t.Errorf("%s received %q", id, posted)
+				}
+			}
+		})
+	}
+}
+
+func TestPresenceThatMovesIsToldAgain(t *testing.T) {
+	for _, tt := range []struct{ moves, told, jobs int }{{0, 1, 0}, {1, 2, 0}, {2, 3, 0}, {9, 3, 1}} {
+		p, poster, asker, _ := newPublisher(t, chat())
+		read := p.Presences.(*fakePresences).read
+		reads := 0
+		p.Presences.(*fakePresences).read = func(user string) (Presence, error) {
+			presence, err := read(user)
+			presence.LastSeen = start.Add(time.Duration(min(reads, tt.moves)) * time.Second)
+			reads++
+			return presence, err
+		}
+		if err := p.Do(t.Context(), Job{Presence: &PresenceJob{User: "alice", Version: 5, AtMS: start.UnixMilli()}}); err != nil {
+			t.Fatal(err)
+		}
+		if told := len(poster.posted["d="]); told != tt.told || len(asker.jobs) != tt.jobs {
+			t.Errorf("moved %d times: told %d times, want %d; asked %v", tt.moves, told, tt.told, asker.jobs)
+		}
+		for _, job := range asker.jobs {
+			if job.Presence.Version != 0 {
+				t.Errorf("asked for version %d, want whatever is newest", job.Presence.Version)
+			}
+		}
+	}
+}
+
+func TestGoneWhileTellingPresence(t *testing.T) {
+	p, poster, asker, _ := newPublisher(t, chat())
+	p.Presences.(*fakePresences).remove = func(user, _ string, _, _ time.Time) (Presence, error) {
+		return Presence{UserID: user, Version: 5}, nil
+	}
+	poster.fail = func(_, id string) error {
+		if id == "b=" || id == "b2=" || id == "d=" {
+			return ErrGone
+		}
+		return nil
+	}
+	if err := p.Do(t.Context(), Job{Presence: &PresenceJob{User: "alice", Version: 5, AtMS: start.UnixMilli()}}); err != nil {
+		t.Fatal(err)
+	}
+	if len(asker.jobs) != 0 {
+		t.Errorf("asked %v: Lambda ends recursive invocations", asker.jobs)
+	}
+	about := map[string]int{}
+	for _, posted := range poster.posted["c="] {
+		for _, user := range []string{"alice", "bob", "dave"} {
+			if strings.Contains(posted, `"userId":"`+user+`"`) {
+				about[user]++
+			}
+		}
+	}
+	if diff := cmp.Diff(map[string]int{"alice": 1, "bob": 1, "dave": 1}, about); diff != "" {
+		t.Errorf("each user is told of once: %s", diff)
+	}
+}
+
+func TestVerify(t *testing.T) {
+	p, poster, _, _ := newPublisher(t, chat())
+	poster.active = func(id string) (time.Time, error) {
+		if id == "b2=" {
+			return time.Time{}, ErrGone
+		}
+		return start, nil
+	}
+	var removed []string
+	p.Presences.(*fakePresences).remove = func(user, id string, at, before time.Time) (Presence, error) {
+		removed = append(removed, id)
+		if !before.Equal(start.Add(-handshakeGuard)) {
+			t.Errorf("removed without the handshake guard: %v", before)
+		}
+		return Presence{UserID: user, Version: 5}, nil
+	}
+	if err := p.Do(t.Context(), Job{Verify: &Verify{User: "bob"}}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(removed, []string{"b2="}) || len(poster.posted) != 5 {
+		t.Errorf("removed %v, told %d", removed, len(poster.posted))
+	}
+}
