@@ -24,8 +24,6 @@ type reading struct {
 	Lookups     int     // GetConnection
 }
 
-func (r reading) plus(s reading) reading { return r.add(s, 1) }
-
 // add adds s so many times.
 func (r reading) add(s reading, times int) reading {
 	return reading{

@@ -12,11 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/golang-jwt/jwt/v5"
 
 	"example.org/realtime/infra/local/gateway"
 	"example.org/realtime/infra/local/stack"
+	"example.org/realtime/shared/store"
 )
 
 const root = "../../.."
@@ -98,6 +101,18 @@ func (s *system) invoke(t *testing.T, function, request string) string {
 func (s *system) sweep(t *testing.T) {
 	t.Helper()
 	s.invoke(t, "sweep", "{}")
+}
+
+// forgetSweeps makes the next sweep the first.
+func (s *system) forgetSweeps(t *testing.T) {
+	t.Helper()
+	item := map[string]types.AttributeValue{
+		store.PartitionKey: &types.AttributeValueMemberS{Value: "sweep#/ws/app"}, store.SortKey: &types.AttributeValueMemberS{Value: "#"},
+	}
+	out, err := s.DynamoDB().DeleteItem(limited(t), &dynamodb.DeleteItemInput{TableName: &s.TableName, Key: item, ReturnValues: types.ReturnValueAllOld})
+	if err != nil || len(out.Attributes) == 0 {
+		t.Fatal("no item of sweep's", err)
+	}
 }
 
 // takePart says who takes part in a conversation.
