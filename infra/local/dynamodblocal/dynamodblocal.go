@@ -102,7 +102,7 @@ func free(ctx context.Context, port int) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("dynamodb local: port %d: %w", port, err)
 	}
-	taken := l.Addr().(*net.TCPAddr).Port //nolint:errcheck,forcetypeassert // a TCP listener
+	taken := l.Addr().(*net.TCPAddr).Port
 	return taken, l.Close()
 }
 
@@ -115,7 +115,7 @@ func answers(ctx context.Context, endpoint string, exited <-chan struct{}) error
 		if err != nil {
 			return err
 		}
-		if response, err := http.DefaultClient.Do(request); err == nil { //nolint:gosec // G107: our own endpoint
+		if response, err := http.DefaultClient.Do(request); err == nil {
 			return response.Body.Close()
 		}
 		select {

@@ -56,7 +56,7 @@ func TestStart(t *testing.T) {
 }
 
 func TestStartSaysWhatIsMissing(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,8 +65,8 @@ func TestBatchGetOfSixteenMegabytes(t *testing.T) {
 	request := object{"app": object{"Keys": keys, "ConsistentRead": true, "ProjectionExpression": "#s", "ExpressionAttributeNames": object{"#s": "sk"}}}
 	for rounds, want := range []int{44, 6} {
 		_, answer := e(t, "BatchGetItem", object{"RequestItems": request, "ReturnConsumedCapacity": "TOTAL"})
-		found := answer["Responses"].(object)["app"].([]any)                                  //nolint:errcheck,forcetypeassert // always there
-		consumed := answer["ConsumedCapacity"].([]any)[0].(object)["CapacityUnits"].(float64) //nolint:errcheck,forcetypeassert // asked for
+		found := answer["Responses"].(object)["app"].([]any)
+		consumed := answer["ConsumedCapacity"].([]any)[0].(object)["CapacityUnits"].(float64)
 		if len(found) != want || consumed != float64(want*93) {
 			t.Errorf("round %d: %d items for %v units, want %d", rounds, len(found), consumed, want)
 		}

@@ -100,7 +100,7 @@ func (g *generator) dataModel() (operation string, r object) {
 		switch {
 		case g.chance(100):
 			values[ref] = g.value(1)
-		case values[ref].(object)["N"] != nil && g.chance(3): //nolint:errcheck,forcetypeassert // dataModelValues
+		case values[ref].(object)["N"] != nil && g.chance(3):
 			values[ref] = numberOf(one(g, "1", "2", "3", "1795411688000", "1795411703000"))
 		case ref == ":rooms" || ref == ":room":
 			room := one(g, "conversation:c1", "conversation:c2", "group:g1")
@@ -216,13 +216,13 @@ func TestDataModel(t *testing.T) {
 			t.Errorf("step %d, %s: status %d, %v", i, s.write, status, answer)
 			continue
 		}
-		if units := answer["ConsumedCapacity"].(object)["CapacityUnits"]; units != 1.0 { //nolint:errcheck,forcetypeassert // asked for
+		if units := answer["ConsumedCapacity"].(object)["CapacityUnits"]; units != 1.0 {
 			t.Errorf("step %d, %s: %v units, want 1", i, s.write, units)
 		}
 		if operation == "PutItem" {
 			continue
 		}
-		want := maps.Clone(s.want.(object)) //nolint:errcheck,forcetypeassert // the other kind of want
+		want := maps.Clone(s.want.(object))
 		maps.Copy(want, s.key)
 		if diff := cmp.Diff(want, answer["Attributes"]); diff != "" {
 			t.Errorf("step %d, %s (-want +got):\n%s", i, s.write, diff)

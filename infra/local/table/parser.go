@@ -161,7 +161,8 @@ func (p *parser) predicate(inGroup bool) *expr {
 		p.expect(")")
 		return in
 	}
-	if !left.function && !(inGroup && p.peek().text == ")") {
+	alone := left.function || (inGroup && p.peek().text == ")")
+	if !alone {
 		p.fail()
 	}
 	return left

@@ -92,22 +92,28 @@ type page struct {
 	matched int
 	scanned int
 	bytes   int
-	last    document // item after which the page ended early, or nil
+	latest  document // item that was evaluated last
+	partial bool     // the page ended early: after latest there may be more
 }
 
-// take evaluates rows until the page is full; it tells whether there is room for more.
+// take evaluates rows until the page is full; it tells whether there is room for more. A limit ends the page at once, a megabyte before the next item.
 func (p *page) take(rows iter.Seq[*row]) bool {
 	for row := range rows {
+		if p.bytes >= maxPage {
+			p.partial = true
+			return false
+		}
 		p.scanned++
 		p.bytes += row.size
+		p.latest = row.item
 		if p.reading.filter.holds(row.item) {
 			p.matched++
 			if !p.reading.count {
 				p.found = append(p.found, projected(row.item, p.reading.paths))
 			}
 		}
-		if p.scanned == p.reading.limit || p.bytes >= maxPage {
-			p.last = row.item
+		if p.scanned == p.reading.limit {
+			p.partial = true
 			return false
 		}
 	}
@@ -122,8 +128,8 @@ func (p *page) answer() (answer, Units, error) {
 		a = a.with("Items", p.found)
 	}
 	a = a.with("Count", p.matched).with("ScannedCount", p.scanned)
-	if p.last != nil {
-		a = a.with("LastEvaluatedKey", s.schema.of(p.last))
+	if p.partial {
+		a = a.with("LastEvaluatedKey", s.schema.of(p.latest))
 	}
 	units := readUnits(p.bytes, p.reading.consistent)
 	return p.reading.capacity.report(a, s.name, units), units, nil

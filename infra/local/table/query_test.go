@@ -15,7 +15,7 @@ func sortKeys(answer object) (items []string, last string) {
 	sk := func(item any) string {
 		key, _ := item.(object)["sk"].(object)
 		for _, v := range key {
-			return v.(string) //nolint:errcheck,forcetypeassert // S, N and B are strings
+			return v.(string)
 		}
 		return ""
 	}
@@ -97,12 +97,14 @@ func TestQueryPages(t *testing.T) {
 	for limit := 1; limit <= 11; limit++ {
 		for _, forward := range []bool{true, false} {
 			for _, filter := range []bool{false, true} {
-				r := object{"TableName": "app", "KeyConditionExpression": "pk = :p AND sk BETWEEN :from AND :to", "Limit": limit, "ScanIndexForward": forward,
-					"ExpressionAttributeValues": object{":p": textOf("p"), ":from": textOf("s01"), ":to": textOf("s08")}}
+				r := object{
+					"TableName": "app", "KeyConditionExpression": "pk = :p AND sk BETWEEN :from AND :to", "Limit": limit, "ScanIndexForward": forward,
+					"ExpressionAttributeValues": object{":p": textOf("p"), ":from": textOf("s01"), ":to": textOf("s08")},
+				}
 				want := slices.Clone(all[1:9])
 				if filter {
 					r["FilterExpression"] = "even = :true"
-					r["ExpressionAttributeValues"].(object)[":true"] = object{"BOOL": true} //nolint:errcheck,forcetypeassert // above
+					r["ExpressionAttributeValues"].(object)[":true"] = object{"BOOL": true}
 					want = []string{"s02", "s04", "s06", "s08"}
 				}
 				if !forward {
@@ -117,7 +119,7 @@ func TestQueryPages(t *testing.T) {
 					}
 					items, _ := sortKeys(answer)
 					got = append(got, items...)
-					n := int(answer["ScannedCount"].(float64)) //nolint:errcheck,forcetypeassert // always there
+					n := int(answer["ScannedCount"].(float64))
 					scanned += n
 					pages++
 					next, more := answer["LastEvaluatedKey"]
@@ -172,9 +174,9 @@ func TestScanVisitsEveryItemOnce(t *testing.T) {
 		r := object{"TableName": "app", "Limit": limit}
 		for {
 			_, answer := e(t, "Scan", r)
-			for _, item := range answer["Items"].([]any) { //nolint:errcheck,forcetypeassert // always there
-				o := item.(object)                                                         //nolint:errcheck,forcetypeassert // an item
-				name := fmt.Sprintf("%s %s", o["pk"].(object)["S"], o["sk"].(object)["S"]) //nolint:errcheck,forcetypeassert // its key
+			for _, item := range answer["Items"].([]any) {
+				o := item.(object)
+				name := fmt.Sprintf("%s %s", o["pk"].(object)["S"], o["sk"].(object)["S"])
 				if got[name] {
 					t.Errorf("limit %d: %s twice", limit, name)
 				}

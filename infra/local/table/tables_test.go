@@ -35,7 +35,7 @@ func TestTables(t *testing.T) {
 	put(t, e, object{"pk": textOf("p"), "sk": textOf("t")})
 	put(t, e, object{"pk": textOf("p"), "sk": textOf("t"), "a": textOf("b")})
 	_, answer = e(t, "DescribeTable", object{"TableName": "app"})
-	if described := answer["Table"].(object); described["ItemCount"] != 2.0 { //nolint:errcheck,forcetypeassert // as above
+	if described := answer["Table"].(object); described["ItemCount"] != 2.0 {
 		t.Errorf("ItemCount %v of 2", described["ItemCount"])
 	}
 	for i := range 4 {
@@ -45,7 +45,7 @@ func TestTables(t *testing.T) {
 	r := object{"Limit": 2}
 	for {
 		_, answer := e(t, "ListTables", r)
-		names = append(names, answer["TableNames"].([]any)...) //nolint:errcheck,forcetypeassert // always there
+		names = append(names, answer["TableNames"].([]any)...)
 		last, more := answer["LastEvaluatedTableName"]
 		if !more {
 			break
@@ -55,7 +55,7 @@ func TestTables(t *testing.T) {
 	if diff := cmp.Diff([]any{"app", "more0", "more1", "more2", "more3"}, names); diff != "" {
 		t.Errorf("ListTables (-want +got):\n%s", diff)
 	}
-	if status, answer := e(t, "DeleteTable", object{"TableName": "app"}); status != http.StatusOK || answer["TableDescription"].(object)["TableStatus"] != "DELETING" { //nolint:errcheck,forcetypeassert // as above
+	if status, answer := e(t, "DeleteTable", object{"TableName": "app"}); status != http.StatusOK || answer["TableDescription"].(object)["TableStatus"] != "DELETING" {
 		t.Errorf("DeleteTable: %v", answer)
 	}
 	if status, answer := e(t, "DescribeTable", object{"TableName": "app"}); status != http.StatusBadRequest || answer["__type"] != typeResourceNotFound {
@@ -113,7 +113,7 @@ func TestTableErrors(t *testing.T) {
 		}
 	}
 	provisioned := valid(object{"BillingMode": nil, "ProvisionedThroughput": object{"ReadCapacityUnits": 3, "WriteCapacityUnits": 2}})
-	if status, answer := e(t, "CreateTable", provisioned); status != http.StatusOK || answer["TableDescription"].(object)["BillingModeSummary"] != nil { //nolint:errcheck,forcetypeassert // 200
+	if status, answer := e(t, "CreateTable", provisioned); status != http.StatusOK || answer["TableDescription"].(object)["BillingModeSummary"] != nil {
 		t.Errorf("a provisioned table: %v", answer)
 	}
 }
@@ -230,7 +230,7 @@ func TestText(t *testing.T) {
 	for _, s := range []string{"\"\\/\b\f\n\r\t\x00\x1f\x7f", "<&>", "é😀\u2028\ufffd", strings.Repeat("\"", 300)} {
 		put(t, e, object{"pk": textOf("p"), "sk": textOf("s"), s: textOf(s)})
 		_, answer := e(t, "GetItem", object{"TableName": "app", "Key": keyOf(sample)})
-		if got := answer["Item"].(object)[s]; !cmp.Equal(got, any(textOf(s))) { //nolint:errcheck,forcetypeassert // put above
+		if got := answer["Item"].(object)[s]; !cmp.Equal(got, any(textOf(s))) {
 			t.Errorf("%q came back as %v", s, answer)
 		}
 	}

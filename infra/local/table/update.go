@@ -154,7 +154,7 @@ func (u *update) apply(item document) (document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return after.(document), nil //nolint:errcheck,forcetypeassert // a change below a document gives a document
+	return after.(document), nil
 }
 
 // apply is what becomes of v, which may be nil for a member that does not exist, and a nil result removes it.

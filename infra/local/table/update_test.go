@@ -13,7 +13,7 @@ func TestUpdates(t *testing.T) { onEngines(t, testUpdates) }
 var gone any
 
 func testUpdates(t *testing.T, e engine) {
-	l := sample["l"].(object)["L"].([]any)       //nolint:errcheck,forcetypeassert // sample
+	l := sample["l"].(object)["L"].([]any)
 	for update, want := range map[string]object{ // the attributes that change
 		"SET n = :one":                           {"n": numberOf("1")},
 		"set n = n + :one":                       {"n": numberOf("6")},
@@ -211,7 +211,7 @@ func TestUpdateOfNothing(t *testing.T) {
 			r["UpdateExpression"] = test.update
 		}
 		status, answer := e(t, "UpdateItem", r)
-		if status != http.StatusOK || answer["ConsumedCapacity"].(object)["CapacityUnits"] != 1.0 { //nolint:errcheck,forcetypeassert // asked for
+		if status != http.StatusOK || answer["ConsumedCapacity"].(object)["CapacityUnits"] != 1.0 {
 			t.Errorf("%q: status %d, %v", test.update, status, answer)
 		}
 		var want any
@@ -232,7 +232,7 @@ func TestUpdateOfNothing(t *testing.T) {
 
 // TestUpdatedParts: UPDATED_OLD and UPDATED_NEW return the parts that the expression names, as AWS does; DynamoDB Local returns whole attributes.
 func TestUpdatedParts(t *testing.T) {
-	l := sample["l"].(object)["L"].([]any) //nolint:errcheck,forcetypeassert // sample
+	l := sample["l"].(object)["L"].([]any)
 	for _, test := range []struct {
 		update   string
 		old, new object

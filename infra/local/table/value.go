@@ -288,7 +288,7 @@ func duplicates(k kind, raw []any) error {
 			if i > 0 {
 				b.WriteString(", ")
 			}
-			b.WriteString(r.(string)) //nolint:errcheck,forcetypeassert // decodeSet has looked
+			b.WriteString(r.(string))
 		}
 		return invalid("One or more parameter values were invalid: Input collection [%s] contains duplicates.", b.String())
 	case kindNumbers:
