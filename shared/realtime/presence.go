@@ -40,7 +40,7 @@ func (p *Publisher) tell(ctx context.Context, job PresenceJob) (gone []target, e
 	}
 	ended := map[string]bool{}
 	for range presenceRounds {
-		to := who.sockets.with(now.sockets(), ended)
+		to := who.sockets.with(job.User, now.sockets(), ended)
 		snapshot := now.snapshot(job.User, who.timer)
 		outcome := p.deliver(ctx, to, delivery{frame: p.snapshotFrames(snapshot, encode(snapshot))})
 		p.report(ctx, contract.PresenceUpdate, outcome)
@@ -99,9 +99,11 @@ func (p *Publisher) observers(ctx context.Context, rooms []string) (observers, e
 	return who, nil
 }
 
-// with is the audience and the user's own sockets, without those.
-func (t targets) with(own []Socket, without map[string]bool) targets {
+// with is the audience and the user's own sockets, without those. Of the user, only these are left: a listing may still have one
+// that has just ended, which is what there is to tell, and one that is about to come is told then.
+func (t targets) with(user string, own []Socket, without map[string]bool) targets {
 	all := maps.Clone(t)
+	maps.DeleteFunc(all, func(_ string, t target) bool { return t.UserID == user })
 	all.add(own, "")
 	maps.DeleteFunc(all, func(id string, _ target) bool { return without[id] })
 	return all

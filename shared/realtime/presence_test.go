@@ -58,6 +58,18 @@ func TestPresenceJobs(t *testing.T) {
 	}
 }
 
+// A socket that has left its user's presence may be listed still: it is not told of its own end.
+func TestPresenceIsNotPostedToTheSocketThatEnded(t *testing.T) {
+	p, poster, _, _ := newPublisher(t, chat())
+	p.Presences.(*fakePresences).read = func(user string) (Presence, error) { return Presence{UserID: user, Version: 6}, nil }
+	if err := p.Do(t.Context(), Job{Presence: &PresenceJob{User: "alice", Version: 6, AtMS: start.UnixMilli()}}); err != nil {
+		t.Fatal(err)
+	}
+	if len(poster.posted) != 4 || len(poster.posted["a="]) != 0 {
+		t.Errorf("posted %q", poster.posted)
+	}
+}
+
 func TestPresenceThatMovesIsToldAgain(t *testing.T) {
 	for _, tt := range []struct{ moves, told, jobs int }{{0, 1, 0}, {1, 2, 0}, {2, 3, 0}, {9, 3, 1}} {
 		p, poster, asker, _ := newPublisher(t, chat())
