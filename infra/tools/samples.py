@@ -153,7 +153,7 @@ def authorizer(functions):
         answer = functions.invoke("AuthorizerFunction", f"authorizer-{sample}.json")
         expect(answer["context"]["code"], "socket_error:" + ("token_expired" if sample == "expired" else "unauthorized"))
         assert "userId" not in answer["context"], answer
-    expect(functions.invoke("AuthorizerFunction", "authorizer-socketio.json")["context"], {"protocol": "socketio"})
+    expect(functions.invoke("AuthorizerFunction", "socketio/authorizer.json")["context"], {"protocol": "socketio"})
 
 
 def control(functions):
@@ -217,9 +217,9 @@ def messages(functions, clients, second):
 def socketio(functions, clients):
     connection = "SocketIoClientA="
     posts = lambda begin: clients.wait(connection, is_packet(begin))
-    call = lambda sample: expect(functions.invoke("DefaultFunction", f"default-socketio-{sample}.json", connection), {"statusCode": 200})
+    call = lambda sample: expect(functions.invoke("DefaultFunction", f"socketio/default-{sample}.json", connection), {"statusCode": 200})
 
-    expect(functions.invoke("ConnectFunction", "connect-socketio.json", connection), {"statusCode": 200})
+    expect(functions.invoke("ConnectFunction", "socketio/connect.json", connection), {"statusCode": 200})
     posts('0{"sid":"' + connection)
     expect(functions.invoke("PublishFunction", "publish/jobs/open.json", connection), {})  # a second one is not posted
     call("expired")
@@ -233,7 +233,7 @@ def socketio(functions, clients):
     posts('43/ws/app,1[{"success":true}]')
     assert functions.invoke("PublishFunction", "publish/messages-new.json")["delivered"] >= 1
     posts('42/ws/app,["messages:new"')
-    call("leave-namespace")
+    call("disconnect")
     expect(functions.invoke("DisconnectFunction", "disconnect.json", connection), {"statusCode": 200})
 
 
