@@ -1,0 +1,167 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"example.org/realtime/infra/local/gateway"
+)
+
+// A post that API Gateway does not take is counted and never ends the others; none is repeated.
+func TestFailedPosts(t *testing.T) {
+	t.Parallel()
+	s := suite(t)
+	l := s.onThisMachine(t)
+	tests := []struct {
+		name  string
+		fault gateway.Fault
+		gets  bool // the event all the same
+	}{
+		{"403", gateway.Fault{Status: http.StatusForbidden}, false},
+		{"413", gateway.Fault{Status: http.StatusRequestEntityTooLarge}, false},
+		{"429", gateway.Fault{Status: http.StatusTooManyRequests}, false},
+		{"500", gateway.Fault{Status: http.StatusInternalServerError}, false},
+		{"500 after the fact", gateway.Fault{Status: http.StatusInternalServerError, After: true}, true},
+		{"no answer", gateway.Fault{Delay: time.Hour}, false},
+		{"no answer after the fact", gateway.Fault{Delay: time.Hour, After: true}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel() // to wait 5 s for no answer once
+			one, two, three := unique("one-"), unique("two-"), unique("three-")
+			before := s.connect(t, one)
+			failing := s.connect(t, two)
+			after := s.connect(t, three)
+			l.failPosts(t, failing.id, tt.fault)
+			data := notice(unique("k-"))
+			p := s.publish(t, "notifications:new", data, to(one, two, three))
+			if want := (published{Event: "notifications:new", Matched: 3, Delivered: 2, Failed: 1}); p != want {
+				t.Errorf("%+v, want %+v", p, want)
+			}
+			l.failPosts(t, failing.id, gateway.Fault{})
+			before.exactly("notifications:new", data)
+			after.exactly("notifications:new", data)
+			if got := failing.takeAll(is("notifications:new")); len(got) > 0 != tt.gets || len(got) > 1 {
+				t.Errorf("the socket whose post failed got %v", got)
+			}
+			s.delivers(t, 1, "notifications:new", notice("again"), to(two))
+		})
+	}
+}
+
+// A socket that is told to disconnect and cannot be closed has been told.
+func TestFailedClose(t *testing.T) {
+	s := suite(t)
+	l := s.onThisMachine(t)
+	alice := unique("alice-")
+	c := s.connect(t, alice)
+	l.failManagement(t, c.id, func(op string) gateway.Fault {
+		if op == gateway.DeleteConnection {
+			return gateway.Fault{Status: http.StatusInternalServerError}
+		}
+		return gateway.Fault{}
+	})
+	s.delivers(t, 1, "system:disconnect", `{"reason":"kick"}`, to(alice))
+	c.exactly("system:disconnect", `{"reason":"kick"}`)
+	c.succeed("presence:heartbeat", "")
+}
+
+// Who is told of an end nobody told of: a publish finds the socket gone, and removes it.
+func TestPublishFindsSocketGone(t *testing.T) {
+	s := suite(t)
+	l := s.onThisMachine(t)
+	conversation, alice, bob := unique("c-"), unique("alice-"), unique("bob-")
+	s.participants(t, "set", conversation, alice, bob)
+	b := s.connect(t, bob)
+	b.join(conversation)
+	a := s.connect(t, alice)
+	a.join(conversation)
+	l.loseDisconnect(a.id)
+	a.close()
+	eventually(t, "the connection is gone", func() bool { _, open := l.Gateway.Connection(a.id); return !open })
+	data := message(conversation, bob, []string{alice}, `1`)
+	want := published{Event: "messages:new", Matched: 2, Delivered: 1, Gone: 1}
+
+	// It is so young that it might be in its handshake still: it is not removed for that.
+	if p := s.publish(t, "messages:new", data, ""); p != want {
+		t.Errorf("%+v, want %+v", p, want)
+	}
+	if l.row(t, connectionKey(a.id)) == nil {
+		t.Error("a connection was removed that may be in its handshake")
+	}
+	l.age(t, a, time.Minute)
+	if p := s.publish(t, "messages:new", data, ""); p != want {
+		t.Errorf("%+v, want %+v", p, want)
+	}
+	b.presence("alice is gone", alice, offline)
+	eventually(t, "the connection's row is deleted", func() bool { return l.row(t, connectionKey(a.id)) == nil })
+	if l.row(t, key("conversation:"+conversation, "c#"+shard(a.id)+"#"+a.id)) != nil {
+		t.Error("its row in the room is there")
+	}
+	s.delivers(t, 1, "messages:new", data, "")
+}
+
+// A socket that was taken for gone, and lives, is closed when it speaks: nobody stays connected and deaf.
+func TestDeafSocketIsClosed(t *testing.T) {
+	s := suite(t)
+	l := s.onThisMachine(t)
+	conversation := unique("c-")
+	for event, data := range map[string]string{"presence:heartbeat": "null", "conversations:join": `{"conversationId":"` + conversation + `"}`} {
+		t.Run(event, func(t *testing.T) {
+			alice, bob := unique("alice-"), unique("bob-")
+			s.participants(t, "add", conversation, alice)
+			b := s.connect(t, bob)
+			a := s.connect(t, alice)
+			l.age(t, a, time.Minute)
+			l.failPosts(t, a.id, gateway.Fault{Status: http.StatusGone})
+			if p := s.publish(t, "notifications:new", notice("k"), to(alice)); p.Gone != 1 {
+				t.Errorf("%+v", p)
+			}
+			b.presence("alice is taken for gone", alice, offline)
+			eventually(t, "its row is deleted", func() bool { return l.row(t, connectionKey(a.id)) == nil })
+			a.send(`{"event":"` + event + `","data":` + data + `,"id":1}`)
+			if got := a.awaitClose(); got != closedByServer {
+				t.Errorf("closed with %v", got)
+			}
+			back := s.connect(t, alice)
+			b.presence("back again", alice, online(1))
+			s.delivers(t, 1, "notifications:new", notice("k"), to(alice))
+			back.exactly("notifications:new", notice("k"))
+		})
+	}
+}
+
+// While a publish is under way, another one with its id is to be tried again.
+func TestPublishInProgress(t *testing.T) {
+	s := suite(t)
+	l := s.onThisMachine(t)
+	alice := unique("alice-")
+	c := s.connect(t, alice)
+	posting, going := make(chan struct{}), make(chan struct{})
+	l.failManagement(t, c.id, func(string) gateway.Fault {
+		close(posting)
+		<-going
+		return gateway.Fault{}
+	})
+	once := request("notifications:new", notice("once"), `"id":"`+unique("id-")+`",`+to(alice))
+	first := make(chan error)
+	go func() {
+		_, err := s.send(once)
+		first <- err
+	}()
+	<-posting
+	_, err := s.send(once)
+	if e, ok := err.(*functionError); !ok || e.Header != "Unhandled" || e.Type != "PublishInProgress" || e.Message == "" { //nolint:errorlint // as it is
+		t.Errorf("%v, want PublishInProgress", err)
+	}
+	close(going)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	l.failPosts(t, c.id, gateway.Fault{})
+	if p, err := s.send(once); err != nil || !p.Duplicate || p.Delivered != 1 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	c.exactly("notifications:new", notice("once"))
+}
