@@ -1,0 +1,92 @@
+package socketio
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.org/realtime/infra/local/gateway"
+	"example.org/realtime/infra/local/stack"
+)
+
+// clients leaves a test out that needs clients in other languages.
+func clients(t *testing.T) {
+	t.Helper()
+	if os.Getenv("SOCKETIO_CLIENTS") == "" {
+		t.Skip("needs Node, Python and Chromium: set SOCKETIO_CLIENTS=1 where the package's documentation says what to install")
+	}
+}
+
+// run runs a script against the system, which may be nil, and fails with it.
+func run(t *testing.T, s *system, command ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...) //nolint:gosec // G204: our own
+	cmd.Env = os.Environ()
+	if s != nil {
+		cmd.Env = append(cmd.Env, "REALTIME_URL="+strings.TrimSuffix(s.URL, "/"+stack.Stage), "INVOKE_URL="+s.LambdaEndpoint, "JWT_SECRET="+stack.LocalSecret)
+	}
+	output, err := cmd.CombinedOutput()
+	t.Logf("%s\n%s", strings.Join(command, " "), output)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func node(t *testing.T, s *system, script string) {
+	t.Helper()
+	run(t, s, "node", "--test", "--test-reporter=spec", script)
+}
+
+func TestContract(t *testing.T) {
+	clients(t)
+	node(t, start(t, nil, nil), "contract.js")
+}
+
+// With the longest timers that a client can take.
+func TestConnecting(t *testing.T) {
+	clients(t)
+	for _, failure := range []string{"event", "reject"} {
+		t.Run(failure, func(t *testing.T) {
+			settings := map[string]string{"AUTH_FAILURE": failure, "SOCKET_PING_INTERVAL_MS": "540000", "SOCKET_PING_TIMEOUT_MS": "2146943647"}
+			node(t, start(t, settings, nil), "connecting.js")
+		})
+	}
+}
+
+func TestLiveness(t *testing.T) {
+	clients(t)
+	settings := map[string]string{"SOCKET_PING_INTERVAL_MS": "1000", "SOCKET_PING_TIMEOUT_MS": "2500"}
+	node(t, start(t, settings, func(o *stack.Options) {
+		o.ScheduleEvery = 250 * time.Millisecond
+		o.Gateway.LoseDisconnect = func(string) bool { return true }
+	}), "liveness.js")
+}
+
+func TestHostile(t *testing.T) {
+	clients(t)
+	var posted sync.Map // by connection
+	node(t, start(t, nil, func(o *stack.Options) {
+		o.Lambda.Duplicate, o.Lambda.Seed = 0.3, 1
+		o.Gateway.Shuffle = gateway.Shuffle{Seed: 1, Jitter: 100 * time.Millisecond}
+		o.Gateway.Fault = func(op, connection string) (fault gateway.Fault) {
+			if _, again := posted.LoadOrStore(connection, true); !again && op == gateway.PostToConnection {
+				fault.Delay = 3 * time.Second
+			}
+			return fault
+		}
+	}), "hostile.js")
+}
+
+// The server that the clients were made for does with packets what packets.json says.
+func TestReference(t *testing.T) {
+	clients(t)
+	node(t, nil, "reference.js")
+}
+
+func TestBrowser(t *testing.T) {
+	clients(t)
+	node(t, start(t, nil, nil), "browser.js")
+}
