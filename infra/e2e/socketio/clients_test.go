@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"cmp"
 	"os"
 	"os/exec"
 	"strings"
@@ -89,4 +90,11 @@ func TestReference(t *testing.T) {
 func TestBrowser(t *testing.T) {
 	clients(t)
 	node(t, start(t, nil, nil), "browser.js")
+}
+
+func TestPython(t *testing.T) {
+	clients(t)
+	s := start(t, nil, nil)
+	s.enter(t, "warm").leave() // the client gives the first answer of a function one second, its start included
+	run(t, s, cmp.Or(os.Getenv("PYTHON_SOCKETIO"), root+"/.tools/python-socketio/bin/python"), "clients.py", "-v")
 }
