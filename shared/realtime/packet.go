@@ -209,14 +209,16 @@ func (r *Receiver) exitNamespace(ctx context.Context, m Message) error {
 
 // event takes an event of a socket, which may have overtaken the CONNECT before it.
 func (r *Receiver) event(ctx context.Context, m Message, in wire.Inbound) error {
+	work, cancel := inTime(ctx)
+	defer cancel()
 	for begin := r.Now(); ; {
-		c, err := r.Connections.Get(ctx, m.ConnectionID)
+		c, err := r.Connections.Get(work, m.ConnectionID)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			return r.close(ctx, m)
 		case err == nil:
 			m.Identity.UserID = c.UserID
-			err = r.eventOf(ctx, m, c, in)
+			err = r.eventOf(work, m, c, in)
 		}
 		if errors.Is(err, errLate) {
 			return nil

@@ -228,16 +228,29 @@ func (r *Receiver) Message(ctx context.Context, m Message) error {
 	if err := r.checkSize(m); err != nil {
 		return r.end(ctx, m, err)
 	}
+	work, cancel := inTime(ctx)
+	defer cancel()
 	in, err := wire.DecodeJSON(m.Body)
 	if err != nil {
 		err = &contract.Error{Code: contract.BadRequest, Message: err.Error()}
 	} else {
-		err = r.handle(ctx, m, in)
+		err = r.handle(work, m, in)
 	}
 	if errors.Is(err, errDeaf) {
 		return r.close(ctx, m)
 	}
 	return r.reply(ctx, m, in, err)
+}
+
+// replyReserve is what a function keeps of its time to tell its client the outcome: a table that does not answer would use it up.
+const replyReserve = 2 * time.Second
+
+// inTime is ctx, but ends early enough for a reply.
+func inTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(ctx, deadline.Add(-replyReserve))
+	}
+	return context.WithCancel(ctx)
 }
 
 func (r *Receiver) checkSize(m Message) *contract.Error {

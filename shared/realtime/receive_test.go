@@ -1,9 +1,11 @@
 package realtime
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -84,6 +86,36 @@ func TestEventsOfAnotherFunction(t *testing.T) {
 	}
 	if posted := poster.posted["a="]; len(posted) != 1 || !strings.Contains(posted[0], string(contract.UnknownEvent)) {
 		t.Errorf("posted %q", posted)
+	}
+}
+
+// silentMembers is a table that does not answer.
+type silentMembers struct{}
+
+func (silentMembers) Allowed(ctx context.Context, _, _ string) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestReplyInTime(t *testing.T) {
+	for name, m := range map[string]Message{
+		"JSON":      message(`{"event":"conversations:join","data":{"conversationId":"c1"},"id":7}`),
+		"Socket.IO": packet(`42/ws/app,7["conversations:join",{"conversationId":"c1"}]`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, poster, _ := lobby(t, inside())
+				r.Members = silentMembers{}
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				if err := r.Message(ctx, m); err != nil || ctx.Err() != nil {
+					t.Errorf("%v, %v: no time left for the reply", err, ctx.Err())
+				}
+				if posted := poster.posted[m.ConnectionID]; len(posted) != 1 || !strings.Contains(posted[0], string(contract.Internal)) {
+					t.Errorf("posted %q", posted)
+				}
+			})
+		})
 	}
 }
 
