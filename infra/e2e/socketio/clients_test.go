@@ -24,7 +24,7 @@ func clients(t *testing.T) {
 // run runs a script against the system, which may be nil, and fails with it.
 func run(t *testing.T, s *system, command ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...) //nolint:gosec // G204: our own
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Env = os.Environ()
 	if s != nil {
 		cmd.Env = append(cmd.Env, "REALTIME_URL="+strings.TrimSuffix(s.URL, "/"+stack.Stage), "INVOKE_URL="+s.LambdaEndpoint, "JWT_SECRET="+stack.LocalSecret)
@@ -46,12 +46,14 @@ func TestContract(t *testing.T) {
 	node(t, start(t, nil, nil), "contract.js")
 }
 
-// With the longest timers that a client can take.
+// With the longest timers that a client can take, and four sockets for a user.
 func TestConnecting(t *testing.T) {
 	clients(t)
 	for _, failure := range []string{"event", "reject"} {
 		t.Run(failure, func(t *testing.T) {
-			settings := map[string]string{"AUTH_FAILURE": failure, "SOCKET_PING_INTERVAL_MS": "540000", "SOCKET_PING_TIMEOUT_MS": "2146943647"}
+			settings := map[string]string{
+				"AUTH_FAILURE": failure, "SOCKET_PING_INTERVAL_MS": "540000", "SOCKET_PING_TIMEOUT_MS": "2146943647", "SOCKETS_PER_USER_MAX": "4",
+			}
 			node(t, start(t, settings, nil), "connecting.js")
 		})
 	}

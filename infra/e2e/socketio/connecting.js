@@ -79,6 +79,20 @@ test("a token that expires closes the socket, and the auth callback brings a fre
   assert.equal(asked, 2);
 });
 
+test("a user with too many sockets: error, then io server disconnect, until another has left", async () => {
+  const sockets = await Promise.all(Array.from({ length: 4 }, () => ready("full.alice")));
+  const socket = connect({ token: token("full.alice") });
+  await socket.inbox.next("connect");
+  assert.equal((await socket.inbox.next("error"))[0].code, "socket_error:too_many_connections");
+  assert.equal((await socket.inbox.next("disconnect"))[0], "io server disconnect");
+  assert.equal(socket.active, false);
+  assert.equal(socket.inbox.all("notifications:ready").length, 0);
+  sockets[0].disconnect();
+  await sockets[1].inbox.next("presence:update", (p) => p.userId === "full.alice" && p.sockets.length === 3);
+  socket.connect();
+  await socket.inbox.next("notifications:ready");
+});
+
 test("the longest timers: the client's watchdog does not fire", async () => {
   // Above 2 147 483 647 ms it would at once.
   const socket = await ready("watchdog.alice");

@@ -15,7 +15,7 @@ import (
 // and what they send; sweep's is right.
 
 func TestPing(t *testing.T) {
-	s := start(t, nil, nil)
+	s := suite(t)
 	pings := func(r *raw) (n int) {
 		t.Helper()
 		s.sweep(t)
@@ -39,7 +39,7 @@ func TestPing(t *testing.T) {
 
 // A socket whose pong does not come is removed and closed, and everybody is told; a pong keeps it.
 func TestNoPong(t *testing.T) {
-	s := start(t, nil, nil)
+	s := suite(t)
 	observer := s.enter(t, "observer")
 	s.clock.back(421 * time.Second)
 	dead, alive := s.enter(t, "dead"), s.enter(t, "alive")
@@ -63,7 +63,7 @@ func TestNoPong(t *testing.T) {
 
 // Who does not come into the namespace in 45 s, from the handshake or from leaving it, is closed.
 func TestLobby(t *testing.T) {
-	s := start(t, nil, nil)
+	s := suite(t)
 	leave := func(r *raw) {
 		t.Helper()
 		r.send("41/ws/app,")
@@ -89,7 +89,7 @@ func TestLobby(t *testing.T) {
 
 // The order of the packets is what tells the client to stay away.
 func TestSystemDisconnect(t *testing.T) {
-	s := start(t, nil, nil)
+	s := suite(t)
 	for reconnect, farewell := range map[bool]string{false: "41/ws/app,", true: ""} {
 		r := s.enter(t, "alice")
 		s.invoke(t, "publish", fmt.Sprintf(`{"event":"system:disconnect","data":{"reason":"maintenance"},"to":{"connections":[%q]},"reconnect":%t}`, r.id, reconnect))
@@ -110,7 +110,7 @@ func TestSystemDisconnect(t *testing.T) {
 }
 
 func TestHandshakeRefused(t *testing.T) {
-	s := start(t, nil, nil)
+	s := suite(t)
 	for _, query := range []string{"?EIO=3&transport=websocket", "?EIO=4&transport=polling", "?EIO=4", "?EIO=4&transport=websocket&sid=L0SM9cOFvHcCIhw="} {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		socket, response, err := websocket.Dial(ctx, s.URL+query, nil)

@@ -15,6 +15,12 @@ const patience = time.Minute
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	if shared.system != nil {
+		if err := shared.end(); err != nil {
+			fmt.Fprintln(os.Stderr, "the system did not end cleanly:", err)
+			code = max(code, 1)
+		}
+	}
 	if left := leaked(); left != "" && code == 0 {
 		fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+left)
 		code = 1

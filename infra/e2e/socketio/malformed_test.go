@@ -31,7 +31,7 @@ func TestPackets(t *testing.T) {
 	if err := json.Unmarshal(file, &samples); err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, map[string]string{"PRESENCE_GLOBAL_MAX": "1"}, nil)
+	s := suite(t)
 	var inside, lobby *raw
 	for _, sample := range samples {
 		if (sample.Here != outcomes{}) != (sample.Because != "") {

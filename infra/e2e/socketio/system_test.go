@@ -43,10 +43,9 @@ func (c *clock) now() time.Time { return time.Now().Add(-time.Duration(c.age.Loa
 // back sets the clock back; zero sets it right.
 func (c *clock) back(age time.Duration) { c.age.Store(int64(age)) }
 
-// start brings up a system with settings, which are template parameters and variables of the functions, and whatever configure
+// launch brings up a system with settings, which are template parameters and variables of the functions, and whatever configure
 // changes.
-func start(t *testing.T, settings map[string]string, configure func(*stack.Options)) *system {
-	t.Helper()
+func launch(ctx context.Context, settings map[string]string, configure func(*stack.Options)) (*system, error) {
 	s := &system{}
 	o := stack.Options{
 		Root:          root,
@@ -62,21 +61,64 @@ func start(t *testing.T, settings map[string]string, configure func(*stack.Optio
 		configure(&o)
 	}
 	var err error
-	if s.Stack, err = stack.Start(t.Context(), o); err != nil {
+	if s.Stack, err = stack.Start(ctx, o); err != nil {
+		return nil, err
+	}
+	s.functions = stack.LambdaClient(s.LambdaEndpoint)
+	return s, nil
+}
+
+// start is launch for a test that needs a system of its own.
+func start(t *testing.T, settings map[string]string, configure func(*stack.Options)) *system {
+	t.Helper()
+	s, err := launch(t.Context(), settings, configure)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := s.Close(ctx); err != nil {
+		if err := s.end(); err != nil {
 			t.Errorf("the system did not end cleanly: %v", err)
 		}
-		if t.Failed() {
-			t.Logf("the functions said:\n%s", strings.Join(s.journal[max(0, len(s.journal)-100):], "\n"))
-		}
 	})
-	s.functions = stack.LambdaClient(s.LambdaEndpoint)
+	s.explain(t)
 	return s
+}
+
+var shared struct {
+	once sync.Once
+	*system
+	err error
+}
+
+// suite is the system that the other tests share, with the defaults. Its clock is right when a test begins, and no sweep has been.
+func suite(t *testing.T) *system {
+	t.Helper()
+	shared.once.Do(func() { shared.system, shared.err = launch(context.Background(), nil, nil) })
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	shared.clock.back(0)
+	shared.forgetSweeps(t)
+	shared.explain(t)
+	return shared.system
+}
+
+func (s *system) end() error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return s.Close(ctx)
+}
+
+// explain shows what the functions said last, if the test fails.
+func (s *system) explain(t *testing.T) {
+	t.Cleanup(func() {
+		if !t.Failed() {
+			return
+		}
+		s.journalMu.Lock()
+		defer s.journalMu.Unlock()
+		t.Logf("the functions said:\n%s", strings.Join(s.journal[max(0, len(s.journal)-100):], "\n"))
+	})
 }
 
 func (s *system) output(function, line string) {
@@ -109,9 +151,8 @@ func (s *system) forgetSweeps(t *testing.T) {
 	item := map[string]types.AttributeValue{
 		store.PartitionKey: &types.AttributeValueMemberS{Value: "sweep#/ws/app"}, store.SortKey: &types.AttributeValueMemberS{Value: "#"},
 	}
-	out, err := s.DynamoDB().DeleteItem(limited(t), &dynamodb.DeleteItemInput{TableName: &s.TableName, Key: item, ReturnValues: types.ReturnValueAllOld})
-	if err != nil || len(out.Attributes) == 0 {
-		t.Fatal("no item of sweep's", err)
+	if _, err := s.DynamoDB().DeleteItem(limited(t), &dynamodb.DeleteItemInput{TableName: &s.TableName, Key: item}); err != nil {
+		t.Fatal(err)
 	}
 }
 
