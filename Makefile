@@ -26,7 +26,7 @@ quote = '$(subst ','\'',$1)'
 need = $(if $(call given,$1),,$(error usage: make $2))
 
 .DEFAULT_GOAL := help
-.PHONY: help run token client publish participants test sim fuzz check lint race dynamodb sam samples sam-e2e sam-invoke build .build/sam tools clean
+.PHONY: help run token client publish participants test sim fuzz check lint race dynamodb sam samples sam-e2e sam-invoke readme build .build/sam tools clean
 
 help: ## List what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,7 +70,7 @@ fuzz: ## Every fuzz target for FUZZTIME=30s
 	done
 
 check: ## Everything that CI checks after make test
-	@infra/tools/steps lint sam samples dynamodb race
+	@infra/tools/steps lint sam samples sam-e2e dynamodb race readme
 
 lint: $(GOLANGCI_LINT) ## golangci-lint, import rules included
 	$(GOLANGCI_LINT) run
@@ -95,6 +95,16 @@ sam-e2e: .build/sam ## End-to-end tests of the functions behind SAM CLI's Invoke
 
 sam-invoke: .build/sam ## SAM CLI's Invoke service without Docker, for LAMBDA_ENDPOINT=http://127.0.0.1:3003 make run
 	@$(SAM_CLI)/python infra/tools/sam_invoke.py
+
+readme: $(AWS_CLI) .build/sam infra/readme/node_modules ## Do what README.md says, with every tool that it speaks of
+	README_TOOLS=1 go test -count=1 -timeout 30m ./infra/readme
+
+# The AWS CLI 2 comes from AWS as a package of npm's, in a zip file without the right to execute.
+infra/readme/node_modules: infra/readme/package-lock.json
+	npm ci --silent --no-audit --no-fund --prefix infra/readme
+	python3 -m zipfile -e $@/@aws-cdk/asset-awscli-v2/lib/layer.zip $@/.aws-cli-v2
+	chmod +x $@/.aws-cli-v2/awscli/v2/2.*/dist/aws
+	@touch $@
 
 # For this machine, and always: sam build knows itself what to do.
 .build/sam: $(SAM_CLI)
