@@ -29,6 +29,7 @@ import sys
 import threading
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import samcli
@@ -57,24 +58,24 @@ class Emulator:
     """One execution environment: the emulator and, under it, one process of a function. One event at a time."""
 
     def __init__(self, config, environment):
-        invoke, runtime = free_port(), free_port()
-        self.url = f"http://{HOST}:{invoke}/2015-03-31/functions/function/invocations"
-        self.process = subprocess.Popen(
-            [EMULATOR, "--log-level", "error",
-             "--runtime-interface-emulator-address", f"{HOST}:{invoke}",
-             "--runtime-api-address", f"{HOST}:{runtime}",
-             Path(config.code_abs_path) / "bootstrap"],
-            cwd=config.code_abs_path,
-            env={"PATH": os.defpath, **environment},
-            stdout=sys.stderr.fileno(),
-            start_new_session=True,  # Ctrl-C is for this program, which then stops it
-        )
-        deadline = time.monotonic() + 10
-        while not listens(invoke):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise RuntimeError(f"{config.name}: the emulator did not start")
-            time.sleep(0.005)
+        for _ in range(5):  # somebody else may take a port first
+            invoke, runtime = free_port(), free_port()
+            self.url = f"http://{HOST}:{invoke}/2015-03-31/functions/function/invocations"
+            self.process = subprocess.Popen(
+                [EMULATOR, "--log-level", "error",
+                 "--runtime-interface-emulator-address", f"{HOST}:{invoke}",
+                 "--runtime-api-address", f"{HOST}:{runtime}",
+                 Path(config.code_abs_path) / "bootstrap"],
+                cwd=config.code_abs_path,
+                env={"PATH": os.defpath, **environment},
+                stdout=sys.stderr.fileno(),
+                start_new_session=True,  # Ctrl-C is for this program, which then stops it
+            )
+            while self.process.poll() is None:
+                if listens(invoke):
+                    return
+                time.sleep(0.005)
+        raise RuntimeError(f"{config.name}: the emulator does not start")
 
     def invoke(self, event):
         """The answer, and whether another event may follow it."""
@@ -106,27 +107,35 @@ class Runtime:
         self.turns = collections.defaultdict(lambda: threading.BoundedSemaphore(bound))
         self.all = set()
 
-    def invoke(self, function_config, event, *_, stdout=None, **__):
-        name = function_config.name
+    def invoke(self, function_config, event, *_, invocation_type=None, stdout=None, **__):
+        # SAM CLI drops an asynchronous event that failed; Lambda tries twice again, though not as soon.
+        for pause in (1, 2, None) if invocation_type == "Event" else (None,):
+            answer = self.run(function_config, event)
+            if pause is None or '"errorType"' not in answer:
+                break
+            time.sleep(pause)
+        stdout.write_str(answer)
+
+    def run(self, config, event):
         with self.lock:
-            turn = self.turns[name]
+            turn = self.turns[config.name]
         with turn:
             with self.lock:
-                emulator = self.idle[name].pop() if self.idle[name] else None
+                emulator = self.idle[config.name].pop() if self.idle[config.name] else None
             if emulator is None:
                 # The access key id tells the guard which function is calling.
-                emulator = Emulator(function_config, function_config.env_vars.resolve() | {"AWS_ACCESS_KEY_ID": name})
+                emulator = Emulator(config, config.env_vars.resolve() | {"AWS_ACCESS_KEY_ID": config.name})
                 with self.lock:
                     self.all.add(emulator)
             answer, more = emulator.invoke(event)
             with self.lock:
                 if more:
-                    self.idle[name].append(emulator)
+                    self.idle[config.name].append(emulator)
                 else:
                     self.all.discard(emulator)
             if not more:
                 emulator.stop()
-        stdout.write_str(answer)
+        return answer
 
     def stop(self):
         with self.lock:
@@ -172,6 +181,7 @@ class Service:
         stacks, _ = SamLocalStackProvider.get_stacks(str(template))
         provider = SamFunctionProvider(stacks, use_raw_codeuri=True)
         self.http = LocalLambdaHttpService(LocalLambdaRunner(self.runtime, provider, str(directory), str(directory)), port, HOST)
+        self.http.executor = ThreadPoolExecutor(4 * processes)  # of asynchronous events; SAM CLI has a few for all functions
         self.http.create()
 
     def run(self):
