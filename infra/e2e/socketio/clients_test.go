@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"cmp"
+	"context"
 	"os"
 	"os/exec"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"example.org/realtime/infra/local/gateway"
 	"example.org/realtime/infra/local/stack"
+	"example.org/realtime/infra/local/table"
 )
 
 // clients leaves a test out that needs clients in other languages.
@@ -68,11 +70,19 @@ func TestLiveness(t *testing.T) {
 	}), "liveness.js")
 }
 
+// Whatever may happen: a slow first post, messages in any order, every asynchronous event twice, and a table so slow that what a client
+// emits from its connect handler is there before its CONNECT is done.
 func TestHostile(t *testing.T) {
 	clients(t)
 	var posted sync.Map // by connection
 	node(t, start(t, nil, func(o *stack.Options) {
-		o.Lambda.Duplicate, o.Lambda.Seed = 0.3, 1
+		o.Lambda.Duplicate = 1
+		o.Table.Hook = func(_ context.Context, op table.Op) error {
+			if op.Name == "UpdateItem" {
+				time.Sleep(200 * time.Millisecond)
+			}
+			return nil
+		}
 		o.Gateway.Shuffle = gateway.Shuffle{Seed: 1, Jitter: 100 * time.Millisecond}
 		o.Gateway.Fault = func(op, connection string) (fault gateway.Fault) {
 			if _, again := posted.LoadOrStore(connection, true); !again && op == gateway.PostToConnection {

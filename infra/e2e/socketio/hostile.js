@@ -1,5 +1,5 @@
-// The first post to every connection takes three seconds, the messages of a connection run in any order, and asynchronous events may run
-// twice.
+// The first post to every connection takes three seconds, a write to the table a fifth of one, the messages of a connection run in any
+// order, and asynchronous events twice.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connect, participants, publish, ready, token } from "./system.js";
