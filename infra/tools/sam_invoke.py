@@ -106,6 +106,7 @@ class Runtime:
         self.idle = collections.defaultdict(list)
         self.turns = collections.defaultdict(lambda: threading.BoundedSemaphore(bound))
         self.all = set()
+        self.stopped = False
 
     def invoke(self, function_config, event, *_, invocation_type=None, stdout=None, **__):
         # SAM CLI drops an asynchronous event that failed; Lambda tries twice again, though not as soon.
@@ -127,6 +128,9 @@ class Runtime:
                 emulator = Emulator(config, config.env_vars.resolve() | {"AWS_ACCESS_KEY_ID": config.name})
                 with self.lock:
                     self.all.add(emulator)
+                    stopped = self.stopped
+                if stopped:
+                    emulator.stop()
             answer, more = emulator.invoke(event)
             with self.lock:
                 if more:
@@ -139,7 +143,7 @@ class Runtime:
 
     def stop(self):
         with self.lock:
-            emulators, self.all = self.all, set()
+            emulators, self.all, self.stopped = self.all, set(), True
         for emulator in emulators:
             emulator.stop()
 
@@ -194,6 +198,7 @@ class Service:
             self.stop()
 
     def stop(self):
+        self.http.executor.shutdown(wait=False, cancel_futures=True)
         self.runtime.stop()
         self.guard.shutdown()
 
