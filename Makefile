@@ -7,6 +7,8 @@ TOOLS         := .tools
 GOLANGCI_LINT := $(TOOLS)/golangci-lint/$(GOLANGCI_LINT_VERSION)/golangci-lint
 SAM_CLI       := $(TOOLS)/sam-cli/bin
 AWS_CLI       := $(TOOLS)/aws-cli/bin
+PYTHON_CLIENT := $(TOOLS)/python-socketio/bin
+CHROMIUM      ?= /usr/bin/chromium
 
 WITH_DYNAMODB_LOCAL := go run ./infra/local/dynamodblocal/with
 
@@ -26,7 +28,7 @@ quote = '$(subst ','\'',$1)'
 need = $(if $(call given,$1),,$(error usage: make $2))
 
 .DEFAULT_GOAL := help
-.PHONY: help run token client publish participants test sim fuzz check lint race dynamodb sam samples sam-e2e sam-invoke readme build .build/sam tools clean
+.PHONY: help run token client publish participants test sim fuzz check lint race dynamodb sam samples sam-e2e sam-invoke socketio readme build .build/sam tools clean
 
 help: ## List what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,7 +72,7 @@ fuzz: ## Every fuzz target for FUZZTIME=30s
 	done
 
 check: ## Everything that CI checks after make test
-	@infra/tools/steps lint sam samples sam-e2e dynamodb race readme
+	@infra/tools/steps lint sam samples sam-e2e dynamodb race socketio readme
 
 lint: $(GOLANGCI_LINT) ## golangci-lint, import rules included
 	$(GOLANGCI_LINT) run
@@ -96,6 +98,19 @@ sam-e2e: .build/sam ## End-to-end tests of the functions behind SAM CLI's Invoke
 sam-invoke: .build/sam ## SAM CLI's Invoke service without Docker, for LAMBDA_ENDPOINT=http://127.0.0.1:3003 make run
 	@$(SAM_CLI)/python infra/tools/sam_invoke.py
 
+# A hundred thousand packets are enough to meet every difference that the test lists; the checked-in ones are a sample.
+socketio: $(PYTHON_CLIENT) infra/e2e/socketio/node_modules infra/tools/parser/node_modules ## The stock clients end to end, the packets against the reference parser
+	@test -x $(CHROMIUM) || { echo "$(CHROMIUM) is missing: install Chromium (apt-get install chromium), or set CHROMIUM"; exit 1; }
+	@mkdir -p .build
+	node infra/tools/parser/corpus.js | diff - shared/wire/testdata/socketio.jsonl
+	node infra/tools/parser/corpus.js 100000 1 > .build/socketio.jsonl
+	SOCKET_IO_CORPUS=$(abspath .build/socketio.jsonl) go test -count=1 ./shared/wire
+	SOCKETIO_CLIENTS=1 CHROMIUM=$(CHROMIUM) PYTHON_SOCKETIO=$(abspath $(PYTHON_CLIENT)/python) go test -count=1 ./infra/e2e/socketio
+
+infra/e2e/socketio/node_modules infra/tools/parser/node_modules: %/node_modules: %/package-lock.json
+	npm ci --silent --no-audit --no-fund --prefix $*
+	@touch $@
+
 readme: $(AWS_CLI) .build/sam infra/readme/node_modules ## Do what README.md says, with every tool that it speaks of
 	README_TOOLS=1 go test -count=1 -timeout 30m ./infra/readme
 
@@ -120,7 +135,7 @@ $(GOLANGCI_LINT):
 	@echo "golangci-lint $(GOLANGCI_LINT_VERSION): two minutes to build"
 	GOBIN=$(abspath $(@D)) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 
-$(SAM_CLI) $(AWS_CLI): $(TOOLS)/%/bin: infra/tools/%.txt
+$(SAM_CLI) $(AWS_CLI) $(PYTHON_CLIENT): $(TOOLS)/%/bin: infra/tools/%.txt
 	@echo "$*: half a minute to fetch"
 	rm -rf $(@D)
 	python3 -m venv $(@D)
