@@ -89,13 +89,18 @@ func (env *environment) resolve(e *expr) error {
 	return checkTypes(e)
 }
 
-// compares tells operators and functions whose first operand must not come again.
-func compares(op string) bool {
-	switch op {
+// checkDistinct refuses a path that is compared with itself.
+func checkDistinct(e *expr) error {
+	switch e.op {
 	case "", "AND", "OR", "NOT", "+", "-", "list_append":
-		return false
+		return nil
 	}
-	return true
+	for _, arg := range e.args[1:] {
+		if first := e.args[0].path; first != nil && slices.Equal(first, arg.path) {
+			return invalid("The first operand must be distinct from the remaining operands for this operator or function; operator: %s, first operand: %s", e.op, first)
+		}
+	}
+	return nil
 }
 
 func checkTypes(e *expr) error {
@@ -116,13 +121,13 @@ func checkTypes(e *expr) error {
 			return invalid("The IN operator is provided with too many operands; number of operands: %d", n)
 		}
 	}
-	for i, arg := range e.args {
+	for _, arg := range e.args {
 		if k := arg.literal(); k != "" && allowed != nil && !slices.Contains(allowed, k) {
 			return invalid("Incorrect operand type for operator or function; operator or function: %s, operand type: %s", e.op, k)
 		}
-		if first := e.args[0].path; i > 0 && first != nil && compares(e.op) && slices.Equal(first, arg.path) {
-			return invalid("The first operand must be distinct from the remaining operands for this operator or function; operator: %s, first operand: %s", e.op, first)
-		}
+	}
+	if err := checkDistinct(e); err != nil {
+		return err
 	}
 	switch e.op {
 	case "BETWEEN":

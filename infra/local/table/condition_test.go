@@ -197,6 +197,7 @@ func testConditionErrors(t *testing.T, e engine) {
 		"#undef = :undef":              `An expression attribute name used in the document path is not defined; attribute name: #undef`,
 		"a = a OR a < :t":              `The first operand must be distinct from the remaining operands for this operator or function; operator: =, first operand: [a]`,
 		"a < :t OR a = a":              `Incorrect operand type for operator or function; operator or function: <, operand type: BOOL`,
+		"a BETWEEN a AND :t":           `Incorrect operand type for operator or function; operator or function: BETWEEN, operand type: BOOL`,
 		"a = attribute_exists(:undef)": `The function is not allowed to be used this way in an expression; function: attribute_exists`,
 	} {
 		status, answer := e(t, "DeleteItem", withSample(object{"TableName": "app", "Key": keyOf(sample), "ConditionExpression": condition}, condition))

@@ -64,6 +64,9 @@ var wordings = []struct{ theirs, ours *regexp.Regexp }{
 	// Of several pairs of paths that overlap or conflict it names others.
 	{regexp.MustCompile(`Two document paths (overlap|conflict) with each other`), regexp.MustCompile(`Two document paths (overlap|conflict) with each other`)},
 	{regexp.MustCompile(`Two document paths (overlap|conflict) with each other`), regexp.MustCompile(`An expression attribute name used in the document path is not defined`)},
+	// Of a text that is broken in more than one place it names another. TestConditionErrors and TestUpdateErrors hold the words of single mistakes.
+	{regexp.MustCompile(`: Syntax error; token: "|The expression has redundant parentheses;`), regexp.MustCompile(`The expression has redundant parentheses;`)},
+	{regexp.MustCompile(`: Syntax error; token: "<EOF>"|The expression has redundant parentheses;`), regexp.MustCompile(`: Syntax error; token: "`)},
 	// Of several values that are wrong it names another.
 	{regexp.MustCompile(`^ExpressionAttributeValues contains invalid`), regexp.MustCompile(`^ExpressionAttributeValues contains invalid`)},
 	{regexp.MustCompile(`An expression attribute value used in expression is not defined`), typesInUpdates},

@@ -165,7 +165,7 @@ func (n number) sortKey() string {
 	if n.digits == "" {
 		return "\x01"
 	}
-	exponent := n.exponent + 256 // positive, and less than 1<<16
+	exponent := n.exponent + 256                                                    // positive, and less than 1<<16
 	b := append([]byte{2, byte(exponent >> 8), byte(exponent & 0xff)}, n.digits...) //nolint:gosec // G115: 9 bits
 	if n.negative {
 		b[0] = 0
