@@ -5,7 +5,7 @@
 //
 //	npm ci --prefix infra/e2e/socketio
 //	python3 -m venv .tools/python-socketio
-//	.tools/python-socketio/bin/pip install -r infra/e2e/socketio/requirements.txt
+//	.tools/python-socketio/bin/pip install -r infra/tools/python-socketio.txt
 //	apt-get install chromium
 //	SOCKETIO_CLIENTS=1 go test -count=1 ./infra/e2e/socketio
 //
