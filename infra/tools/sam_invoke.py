@@ -58,28 +58,30 @@ class Emulator:
     """One execution environment: the emulator and, under it, one process of a function. One event at a time."""
 
     def __init__(self, config, environment):
-        for _ in range(5):  # somebody else may take a port first
-            invoke, runtime = free_port(), free_port()
-            self.url = f"http://{HOST}:{invoke}/2015-03-31/functions/function/invocations"
-            self.process = subprocess.Popen(
-                [EMULATOR, "--log-level", "error",
-                 "--runtime-interface-emulator-address", f"{HOST}:{invoke}",
-                 "--runtime-api-address", f"{HOST}:{runtime}",
-                 Path(config.code_abs_path) / "bootstrap"],
-                cwd=config.code_abs_path,
-                env={"PATH": os.defpath, **environment},
-                stdout=sys.stderr.fileno(),
-                start_new_session=True,  # Ctrl-C is for this program, which then stops it
-            )
-            while self.process.poll() is None:
-                if listens(invoke):
-                    return
-                time.sleep(0.005)
-        raise RuntimeError(f"{config.name}: the emulator does not start")
+        self.port, runtime = free_port(), free_port()
+        self.process = subprocess.Popen(
+            [EMULATOR, "--log-level", "error",
+             "--runtime-interface-emulator-address", f"{HOST}:{self.port}",
+             "--runtime-api-address", f"{HOST}:{runtime}",
+             Path(config.code_abs_path) / "bootstrap"],
+            cwd=config.code_abs_path,
+            env={"PATH": os.defpath, **environment},
+            stdout=sys.stderr.fileno(),
+            start_new_session=True,  # Ctrl-C is for this program, which then stops it
+        )
+
+    def ready(self):
+        """Waits until it listens; False if it ends instead, as when somebody else took a port first."""
+        while self.process.poll() is None:
+            if listens(self.port):
+                return True
+            time.sleep(0.005)
+        return False
 
     def invoke(self, event):
         """The answer, and whether another event may follow it."""
-        request = urllib.request.Request(self.url, event.encode(), {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            f"http://{HOST}:{self.port}/2015-03-31/functions/function/invocations", event.encode(), {"Content-Type": "application/json"})
         try:
             with urllib.request.urlopen(request) as response:
                 answer = response.read().decode()
@@ -121,16 +123,7 @@ class Runtime:
         with self.lock:
             turn = self.turns[config.name]
         with turn:
-            with self.lock:
-                emulator = self.idle[config.name].pop() if self.idle[config.name] else None
-            if emulator is None:
-                # The access key id tells the guard which function is calling.
-                emulator = Emulator(config, config.env_vars.resolve() | {"AWS_ACCESS_KEY_ID": config.name})
-                with self.lock:
-                    self.all.add(emulator)
-                    stopped = self.stopped
-                if stopped:
-                    emulator.stop()
+            emulator = self.take(config)
             answer, more = emulator.invoke(event)
             with self.lock:
                 if more:
@@ -140,6 +133,25 @@ class Runtime:
             if not more:
                 emulator.stop()
         return answer
+
+    def take(self, config):
+        """An emulator that has nothing to do."""
+        with self.lock:
+            if self.idle[config.name]:
+                return self.idle[config.name].pop()
+        # The access key id tells the guard which function is calling.
+        environment = config.env_vars.resolve() | {"AWS_ACCESS_KEY_ID": config.name}
+        for _ in range(5):
+            with self.lock:  # so that stop finds every one
+                if self.stopped:
+                    break
+                emulator = Emulator(config, environment)
+                self.all.add(emulator)
+            if emulator.ready():
+                return emulator
+            with self.lock:
+                self.all.discard(emulator)
+        raise RuntimeError(f"{config.name}: the emulator does not start")
 
     def stop(self):
         with self.lock:
