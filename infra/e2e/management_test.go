@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"errors"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -67,15 +69,16 @@ func TestFailedClose(t *testing.T) {
 	c.succeed("presence:heartbeat", "")
 }
 
-// Who is told of an end nobody told of: a publish finds the socket gone, and removes it.
+// A socket whose end nobody was told of is found gone by the next publish, which removes it.
 func TestPublishFindsSocketGone(t *testing.T) {
-	s := suite(t)
+	s := apart(t) // where nothing else finds it first
 	l := s.onThisMachine(t)
 	conversation, alice, bob := unique("c-"), unique("alice-"), unique("bob-")
 	s.participants(t, "set", conversation, alice, bob)
 	b := s.connect(t, bob)
 	b.join(conversation)
 	a := s.connect(t, alice)
+	b.presence("alice is here", alice, online(1))
 	a.join(conversation)
 	l.loseDisconnect(a.id)
 	a.close()
@@ -104,7 +107,7 @@ func TestPublishFindsSocketGone(t *testing.T) {
 
 // A socket that was taken for gone, and lives, is closed when it speaks: nobody stays connected and deaf.
 func TestDeafSocketIsClosed(t *testing.T) {
-	s := suite(t)
+	s := apart(t)
 	l := s.onThisMachine(t)
 	conversation := unique("c-")
 	for event, data := range map[string]string{"presence:heartbeat": "null", "conversations:join": `{"conversationId":"` + conversation + `"}`} {
@@ -113,6 +116,7 @@ func TestDeafSocketIsClosed(t *testing.T) {
 			s.participants(t, "add", conversation, alice)
 			b := s.connect(t, bob)
 			a := s.connect(t, alice)
+			b.presence("alice is here", alice, online(1))
 			l.age(t, a, time.Minute)
 			l.failPosts(t, a.id, gateway.Fault{Status: http.StatusGone})
 			if p := s.publish(t, "notifications:new", notice("k"), to(alice)); p.Gone != 1 {
@@ -134,13 +138,14 @@ func TestDeafSocketIsClosed(t *testing.T) {
 
 // While a publish is under way, another one with its id is to be tried again.
 func TestPublishInProgress(t *testing.T) {
-	s := suite(t)
+	s := apart(t)
 	l := s.onThisMachine(t)
 	alice := unique("alice-")
 	c := s.connect(t, alice)
 	posting, going := make(chan struct{}), make(chan struct{})
+	begins := sync.OnceFunc(func() { close(posting) })
 	l.failManagement(t, c.id, func(string) gateway.Fault {
-		close(posting)
+		begins()
 		<-going
 		return gateway.Fault{}
 	})
@@ -150,16 +155,15 @@ func TestPublishInProgress(t *testing.T) {
 		_, err := s.send(once)
 		first <- err
 	}()
-	<-posting
+	eventually(t, "it is under way", func() bool { return l.row(t, key("pub#"+id, "#")) != nil })
 	_, err := s.send(once)
-	if e, ok := err.(*functionError); !ok || e.Header != "Unhandled" || e.Type != "PublishInProgress" || e.Message == "" { //nolint:errorlint // as it is
+	if e, ok := errors.AsType[*functionError](err); !ok || e.Header != "Unhandled" || e.Type != "PublishInProgress" || e.Message == "" {
 		t.Errorf("%v, want PublishInProgress", err)
 	}
 	close(going)
 	if err := <-first; err != nil {
 		t.Error(err)
 	}
-	l.failPosts(t, c.id, gateway.Fault{})
 	if p, err := s.send(once); err != nil || !p.Duplicate || p.Delivered != 1 {
 		t.Errorf("%+v, %v", p, err)
 	}
