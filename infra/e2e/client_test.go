@@ -26,7 +26,6 @@ type client struct {
 	agent string // its User-Agent, which no other client has
 	id    string // of its socket, once connect knows it
 	conn  *websocket.Conn
-	told  string // the presence that it was told last
 
 	mu       sync.Mutex
 	frames   []frame // that came and were not taken

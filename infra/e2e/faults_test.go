@@ -112,3 +112,16 @@ func silence(ctx context.Context, _ table.Op) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
+
+// hang has the table not answer an operation on an item of the partition. reached is closed by the first one.
+func (f *faults) hang(t *testing.T, partition, operation string) (reached <-chan struct{}, mended func()) {
+	begun := make(chan struct{})
+	begins := sync.OnceFunc(func() { close(begun) })
+	return begun, f.failTable(t, partition, func(ctx context.Context, op table.Op) error {
+		if op.Name != operation {
+			return nil
+		}
+		begins()
+		return silence(ctx, op)
+	})
+}

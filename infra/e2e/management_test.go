@@ -3,7 +3,6 @@ package e2e
 import (
 	"errors"
 	"net/http"
-	"sync"
 	"testing"
 	"time"
 
@@ -142,14 +141,13 @@ func TestPublishInProgress(t *testing.T) {
 	l := s.onThisMachine(t)
 	alice := unique("alice-")
 	c := s.connect(t, alice)
-	posting, going := make(chan struct{}), make(chan struct{})
-	begins := sync.OnceFunc(func() { close(posting) })
+	going := make(chan struct{})
 	l.failManagement(t, c.id, func(string) gateway.Fault {
-		begins()
 		<-going
 		return gateway.Fault{}
 	})
-	once := request("notifications:new", notice("once"), `"id":"`+unique("id-")+`",`+to(alice))
+	id := unique("id-")
+	once := request("notifications:new", notice("once"), `"id":"`+id+`",`+to(alice))
 	first := make(chan error)
 	go func() {
 		_, err := s.send(once)

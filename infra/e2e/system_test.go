@@ -100,10 +100,7 @@ func startLocal(ctx context.Context, configure func(*stack.Options)) (*system, e
 	}
 	o.Table.Hook, o.Table.After = l.onTable, l.meter.table
 	o.Lambda = lambda.Config{Scale: 0.01, Observe: l.meter.invocation, Output: l.output} // a retry after 600 ms
-	o.Gateway = gateway.Config{
-		Fault: l.onManagement, LoseDisconnect: l.onDisconnect, Observe: l.meter.gateway,
-		Throttle: gateway.Throttle{Rate: 10_000, Burst: 5_000}, // the account's
-	}
+	o.Gateway = gateway.Config{Fault: l.onManagement, LoseDisconnect: l.onDisconnect, Observe: l.meter.gateway}
 	if configure != nil {
 		configure(&o)
 	}

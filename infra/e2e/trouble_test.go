@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -101,12 +102,12 @@ func TestDisconnectInTrouble(t *testing.T) {
 	b := s.connect(t, bob)
 	a := s.connect(t, alice)
 	l.age(t, a, time.Minute)
-	tried := make(chan struct{}, 16)
+	tried, ended := make(chan struct{}), l.meter.invoked()["disconnect"]
+	trying := sync.OnceFunc(func() { close(tried) })
 	mended := l.failTable(t, "user:"+alice, func(ctx context.Context, op table.Op) error {
-		tried <- struct{}{}
+		trying()
 		return throttled(ctx, op)
 	})
-	ended := l.meter.invoked()["disconnect"]
 	a.close()
 	<-tried
 	eventually(t, "disconnect gives up", func() bool { return l.meter.invoked()["disconnect"] > ended })
@@ -167,11 +168,7 @@ func TestFunctionDies(t *testing.T) {
 	s.participants(t, "set", conversation, alice)
 	c := s.connect(t, alice)
 	c.refusals = 1
-	reached := make(chan struct{}, 1)
-	mended := l.failTable(t, "conversation:"+conversation, func(ctx context.Context, op table.Op) error {
-		reached <- struct{}{}
-		return silence(ctx, op)
-	})
+	reached, mended := l.hang(t, "conversation:"+conversation, "GetItem")
 	c.send(`{"event":"conversations:join","data":{"conversationId":"` + conversation + `"},"id":1}`)
 	<-reached
 	kill(t, "join")
@@ -191,14 +188,7 @@ func TestPublishDiesWithJob(t *testing.T) {
 	b := s.connect(t, bob)
 	a := s.connect(t, alice)
 	b.presence("alice is here", alice, online(1))
-	reached := make(chan struct{}, 4)
-	mended := l.failTable(t, "user:"+alice, func(ctx context.Context, op table.Op) error {
-		if op.Name != "GetItem" {
-			return nil // disconnect's
-		}
-		reached <- struct{}{}
-		return silence(ctx, op)
-	})
+	reached, mended := l.hang(t, "user:"+alice, "GetItem")
 	a.close()
 	<-reached
 	kill(t, "publish")
@@ -212,14 +202,7 @@ func TestPublishDiesHalfWay(t *testing.T) {
 	l := s.embedded(t)
 	one, two, id := unique("one-"), unique("two-"), unique("id-")
 	c, d := s.connect(t, one), s.connect(t, two)
-	reached := make(chan struct{}, 4)
-	mended := l.failTable(t, "pub#"+id, func(ctx context.Context, op table.Op) error {
-		if op.Name != "UpdateItem" {
-			return nil
-		}
-		reached <- struct{}{} // all is posted, and the end is not stored
-		return silence(ctx, op)
-	})
+	reached, mended := l.hang(t, "pub#"+id, "UpdateItem") // all is posted, and the end is not stored
 	request := request("notifications:new", notice("k"), `"id":"`+id+`",`+to(one, two))
 	died := make(chan error)
 	go func() {
