@@ -2,7 +2,6 @@ package readme
 
 import (
 	"cmp"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,7 +73,7 @@ func environment(t *testing.T) []string {
 		}
 		path = absolute + string(os.PathListSeparator) + path
 	}
-	return append(env, "PATH="+path, "SAM_CLI_TELEMETRY=0")
+	return append(env, "PATH="+path, "SAM_CLI_TELEMETRY=0", "NODE_NO_WARNINGS=1") // of the AWS SDK, about the age of Node
 }
 
 // turn ends a chapter: its clients leave, and what it exported is forgotten.
@@ -323,6 +322,6 @@ func (r *reader) node(t *testing.T) {
 func fail(t *testing.T, x *terminal, err error) {
 	t.Helper()
 	if err != nil {
-		t.Errorf("%s: %v\n%s", x.command, err, cmp.Or(x.output(), fmt.Sprint("nothing printed")))
+		t.Errorf("%s: %v\n%s", x.command, err, cmp.Or(x.output(), "nothing printed"))
 	}
 }

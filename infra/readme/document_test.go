@@ -153,7 +153,7 @@ func TestLinksAndPaths(t *testing.T) {
 // Every target of make that is named is one.
 func TestMakeTargets(t *testing.T) {
 	makefile := source(t, "Makefile")
-	for _, m := range regexp.MustCompile("\\bmake (-s )?([a-z][a-z0-9-]*)").FindAllStringSubmatch(strings.Join(commandsAndCode(read(t)), "\n"), -1) {
+	for _, m := range regexp.MustCompile(`\bmake (-s )?([a-z][a-z0-9-]*)`).FindAllStringSubmatch(strings.Join(commandsAndCode(read(t)), "\n"), -1) {
 		if !regexp.MustCompile(`(?m)^` + m[2] + `:`).MatchString(makefile) {
 			t.Errorf("make %s: no such target", m[2])
 		}

@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	gotoken "go/token"
 	"maps"
+	"math"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -236,9 +237,9 @@ func TestOptions(t *testing.T) {
 	file := source(t, "infra/local/settings.go")
 	_, file, _ = strings.Cut(file, "func (c *command) options()")
 	file, _, _ = strings.Cut(file, "\n}\n")
-	read1 := map[string]bool{}
+	taken := map[string]bool{}
 	for _, m := range regexp.MustCompile(`\("([A-Z][A-Z_]+)"`).FindAllStringSubmatch(file, -1) {
-		read1[m[1]] = true
+		taken[m[1]] = true
 	}
 	named := map[string]bool{}
 	for _, table := range read(t).tablesOf(t, "option", "meaning") {
@@ -248,7 +249,7 @@ func TestOptions(t *testing.T) {
 			}
 		}
 	}
-	if diff := cmp.Diff(read1, named); diff != "" {
+	if diff := cmp.Diff(taken, named); diff != "" {
 		t.Errorf("options: -code +README\n%s", diff)
 	}
 }
@@ -335,6 +336,36 @@ func TestLimits(t *testing.T) {
 	} {
 		if !strings.Contains(all.String(), strconv.Itoa(number)) {
 			t.Errorf("%s: %d is not among the limits", what, number)
+		}
+	}
+}
+
+// The worked example adds up: what is named, for each of 1 000 users on 22 days, at its price.
+func TestWorkedExample(t *testing.T) {
+	number := func(text string) float64 {
+		n, err := strconv.ParseFloat(strings.TrimPrefix(text, "$"), 64)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		return n
+	}
+	for _, table := range read(t).tablesOf(t, "billed") {
+		for _, row := range table.rows[1:] {
+			daily, monthly, price, cost := number(row[2]), number(row[3]), number(row[4]), number(row[5])
+			sum := 0.0
+			for _, term := range regexp.MustCompile(`(\d+)(?: × (\d+(?:\.\d+)?))?`).FindAllStringSubmatch(row[1], -1) {
+				product := number(term[1])
+				if term[2] != "" {
+					product *= number(term[2])
+				}
+				sum += product
+			}
+			if row[0] != "GB-seconds" && sum != daily { // which are told in words
+				t.Errorf("%s: %s are %g, not %g", row[0], row[1], sum, daily)
+			}
+			if math.Round(daily*22_000) != monthly || math.Abs(monthly*price/1e6-cost) > 0.006 {
+				t.Errorf("%s: %g a day are %g a month and $%.3f", row[0], daily, daily*22_000, monthly*price/1e6)
+			}
 		}
 	}
 }

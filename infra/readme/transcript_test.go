@@ -54,7 +54,7 @@ func dial(t *testing.T, address, user, kind string) *client {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, "ws://"+address+"/"+stack.Stage+kind, options) //nolint:bodyclose // Dial has closed it
+	conn, _, err := websocket.Dial(ctx, "ws://"+address+"/"+stack.Stage+kind, options)
 	if err != nil {
 		t.Fatal(err)
 	}
