@@ -342,8 +342,9 @@ func TestConnectionsAreReused(t *testing.T) {
 		}
 		wg.Wait()
 	}
-	if n := opened.Load(); n > atOnce {
-		t.Errorf("%d connections for %d posts at once", n, atOnce)
+	// net/http gives a connection back a moment after the answer, so that a round may open some more; without reuse, all would.
+	if n := opened.Load(); n > 2*atOnce {
+		t.Errorf("%d connections for %d rounds of %d posts", n, rounds, atOnce)
 	}
 }
 
