@@ -90,7 +90,7 @@ func TestInterrupt(t *testing.T) {
 			t.Errorf("process %d is left", pid)
 		}
 	}
-	response, err := http.Get("http" + strings.TrimPrefix(s.url, "ws")) //nolint:gosec,noctx // what it answers does not matter
+	response, err := http.Get("http" + strings.TrimPrefix(s.url, "ws"))
 	if err == nil {
 		_ = response.Body.Close()
 		t.Error("something still answers")

@@ -36,7 +36,7 @@ func startBehindSAM(ctx context.Context, python string) (*system, error) {
 	}
 	name, endpoint := unique(tablePrefix), "http://127.0.0.1:"+strconv.Itoa(ports[1])
 	service := &invokeService{ended: make(chan struct{})}
-	service.cmd = exec.Command(python, "infra/tools/sam_invoke.py", "--port", strconv.Itoa(ports[1])) //nolint:noctx // stop ends it
+	service.cmd = exec.Command(python, "infra/tools/sam_invoke.py", "--port", strconv.Itoa(ports[1]))
 	service.cmd.Dir, service.cmd.Stdout, service.cmd.Stderr = root, service, service
 	service.cmd.Env = append(os.Environ(),
 		"AWS_ENDPOINT_URL_DYNAMODB="+table, "CONNECTIONS_ENDPOINT=http://127.0.0.1:"+strconv.Itoa(ports[0])+"/"+stack.Stage,
@@ -86,7 +86,7 @@ func (s *invokeService) answers(endpoint string) error {
 			return errors.New("SAM CLI's Invoke service ended")
 		default:
 		}
-		c, err := net.Dial("tcp", endpoint[len("http://"):]) //nolint:noctx // this machine
+		c, err := net.Dial("tcp", endpoint[len("http://"):])
 		if err == nil {
 			return c.Close()
 		}

@@ -99,7 +99,8 @@ func startLocal(ctx context.Context, configure func(*stack.Options)) (*system, e
 		Log:              slog.New(slog.NewTextHandler(&l.journal, nil)),
 	}
 	o.Table.Hook, o.Table.After = l.onTable, l.meter.table
-	o.Lambda = lambda.Config{Scale: 0.01, Observe: l.meter.invocation, Output: l.output} // a retry after 600 ms
+	// A retry comes after 600 ms. A publish waits for sockets that have just left, which need not hold up another test's.
+	o.Lambda = lambda.Config{Processes: 16, Scale: 0.01, Observe: l.meter.invocation, Output: l.output}
 	o.Gateway = gateway.Config{Fault: l.onManagement, LoseDisconnect: l.onDisconnect, Observe: l.meter.gateway}
 	if configure != nil {
 		configure(&o)
@@ -260,7 +261,7 @@ func (s *system) explain(t *testing.T) {
 
 // freePort is one that nobody listens on.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing to wait for
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}

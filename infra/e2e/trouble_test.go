@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"example.org/realtime/infra/local/stack"
 	"example.org/realtime/infra/local/table"
 )
 
@@ -21,7 +22,7 @@ const internal = `{"success":false,"code":"socket_error:internal","message":"int
 // A table that throttles, or does not answer, is told as an internal error without details, and never by silence.
 func TestTableInTrouble(t *testing.T) {
 	t.Parallel()
-	s := suite(t)
+	s := apart(t)
 	l := s.embedded(t)
 	for trouble, fault := range map[string]func(context.Context, table.Op) error{"throttles": throttled, "does not answer": silence} {
 		t.Run(trouble, func(t *testing.T) {
@@ -95,7 +96,6 @@ func TestTableInTrouble(t *testing.T) {
 
 // A $disconnect that the table does not take leaves the rest to sweep.
 func TestDisconnectInTrouble(t *testing.T) {
-	t.Parallel()
 	s := suite(t)
 	l := s.embedded(t)
 	alice, bob := unique("alice-"), unique("bob-")
@@ -118,6 +118,9 @@ func TestDisconnectInTrouble(t *testing.T) {
 	s.sweepUntil(t, "the row is deleted", func() bool { return l.row(t, connectionKey(a.id)) == nil })
 	b.presence("swept", alice, offline)
 }
+
+// oneProcess of each function, so that kill finds the one that is meant.
+func oneProcess(o *stack.Options) { o.Lambda.Processes = 1 }
 
 // kill ends all processes of one function of this test's stacks.
 func kill(t *testing.T, function string) {
@@ -162,7 +165,7 @@ func children(t *testing.T, parent int) (pids []int) {
 
 // A function that dies with an event of a client: API Gateway says so, in words of its own, and the next event is served.
 func TestFunctionDies(t *testing.T) {
-	s := own(t, nil)
+	s := own(t, oneProcess)
 	l := s.embedded(t)
 	alice, conversation := unique("alice-"), unique("c-")
 	s.participants(t, "set", conversation, alice)
@@ -182,7 +185,7 @@ func TestFunctionDies(t *testing.T) {
 
 // Publish dies with a job: Lambda has it done again.
 func TestPublishDiesWithJob(t *testing.T) {
-	s := own(t, nil)
+	s := own(t, oneProcess)
 	l := s.embedded(t)
 	alice, bob := unique("alice-"), unique("bob-")
 	b := s.connect(t, bob)
@@ -198,7 +201,7 @@ func TestPublishDiesWithJob(t *testing.T) {
 
 // Publish dies half-way through an audience: the same request once more leaves out nobody.
 func TestPublishDiesHalfWay(t *testing.T) {
-	s := own(t, nil)
+	s := own(t, oneProcess)
 	l := s.embedded(t)
 	one, two, id := unique("one-"), unique("two-"), unique("id-")
 	c, d := s.connect(t, one), s.connect(t, two)
