@@ -61,6 +61,25 @@ func (l *local) sendAlone(t *testing.T, c *client, message string) {
 	}
 }
 
+// Lambda may run an asynchronous event twice: posts repeat, and nothing else does.
+func TestEventsRunTwice(t *testing.T) {
+	s := own(t, func(o *stack.Options) { o.Lambda.Duplicate = 1 })
+	alice, bob := unique("alice-"), unique("bob-")
+	b := s.connect(t, bob)
+	a := s.connect(t, alice)
+	a.await("notifications:ready again", is("notifications:ready"))
+	for range 2 {
+		b.presence("connect", alice, online(1))
+	}
+	s.delivers(t, 2, "notifications:new", notice("k"), to(alice, bob))
+	a.exactly("notifications:new", notice("k"))
+	a.close()
+	for range 2 {
+		b.presence("disconnect", alice, offline)
+	}
+	s.delivers(t, 1, "notifications:new", notice("k"), to(alice, bob))
+}
+
 // The system's own timer, by its schedule, ends a connection whose end nobody was told of, and tells.
 func TestLostDisconnect(t *testing.T) {
 	s := own(t, func(o *stack.Options) {

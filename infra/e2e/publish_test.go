@@ -4,10 +4,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"golang.org/x/sync/errgroup"
+
+	"example.org/realtime/infra/local/lambda"
 )
 
 // refused wants the error that Lambda reports for a request that breaks the contract: the field, then what is wrong with it.
@@ -181,6 +185,35 @@ func TestSameIDAtOnce(t *testing.T) {
 		t.Error(err)
 	}
 	c.exactly("notifications:new", data)
+}
+
+// A backend that does not wait for the answer. What is refused then ends where the template says: in the failure queue.
+func TestFireAndForget(t *testing.T) {
+	s := suite(t)
+	alice := unique("alice-")
+	c := s.connect(t, alice)
+	forget := func(request string) {
+		t.Helper()
+		_, err := s.functions.Invoke(t.Context(), &sdk.InvokeInput{FunctionName: &s.publisher, InvocationType: "Event", Payload: []byte(request)})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	data := notice(unique("k-"))
+	forget(request("notifications:new", data, to(alice)))
+	if f := c.await("the event", is("notifications:new")); f.raw != envelope("notifications:new", data) {
+		t.Errorf("got %v", f)
+	}
+	if s.local == nil || s.local.Functions == nil {
+		return
+	}
+	id := unique("id-")
+	forget(request("notifications:new", `{}`, `"id":"`+id+`",`+to(alice)))
+	eventually(t, "it is in the failure queue", func() bool {
+		return slices.ContainsFunc(s.local.Functions.Failures(), func(f lambda.Failure) bool {
+			return strings.Contains(string(f.Payload), id) && f.Attempts == 3 && f.Destination != "" && strings.Contains(string(f.Response), "ValidationError")
+		})
+	})
 }
 
 // The requests of events/ that are refused, each with the field that is wrong.

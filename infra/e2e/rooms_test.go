@@ -126,3 +126,20 @@ func TestMembership(t *testing.T) {
 	a.takeAll(is("messages:new"))
 	b.takeAll(is("messages:new"))
 }
+
+// A team's own membership function that cannot be asked is no permission.
+func TestMembershipFunctionFails(t *testing.T) {
+	const arn = "arn:aws:lambda:us-east-1:000000000000:function:"
+	for name, function := range map[string]string{"unknown": "membership", "answers with an error": "control"} {
+		t.Run(name, func(t *testing.T) {
+			s := own(t, settings(map[string]string{"MEMBERSHIP": arn + function, "Membership": arn + function}))
+			conversation, alice := unique("c-"), unique("alice-")
+			s.participants(t, "set", conversation, alice) // which is not asked
+			c := s.connect(t, alice)
+			if got := c.ask("conversations:join", `{"conversationId":"`+conversation+`"}`); got.Success || got.Code != "socket_error:internal" {
+				t.Errorf("join: %+v", got)
+			}
+			s.delivers(t, 0, "messages:new", message(conversation, "nobody", nil, `1`), "")
+		})
+	}
+}
