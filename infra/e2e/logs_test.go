@@ -7,7 +7,7 @@ import (
 
 // No token and no payload reaches a log, whatever goes wrong. (The name of an event that a backend invents does, with the error.)
 func TestLogsAreDiscreet(t *testing.T) {
-	s := own(t, settings(map[string]string{"LOG_LEVEL": "debug", "LogLevel": "debug"}))
+	s := own(t, settings(map[string]string{"LOG_LEVEL": "debug"}))
 	const secret = "do-not-tell"
 	token := s.token("alice")
 	c, err := s.dial(t, token, nil)

@@ -132,7 +132,7 @@ func TestMembershipFunctionFails(t *testing.T) {
 	const arn = "arn:aws:lambda:us-east-1:000000000000:function:"
 	for name, function := range map[string]string{"unknown": "membership", "answers with an error": "control"} {
 		t.Run(name, func(t *testing.T) {
-			s := own(t, settings(map[string]string{"MEMBERSHIP": arn + function, "Membership": arn + function}))
+			s := own(t, settings(map[string]string{"MEMBERSHIP": arn + function}))
 			conversation, alice := unique("c-"), unique("alice-")
 			s.participants(t, "set", conversation, alice) // which is not asked
 			c := s.connect(t, alice)
