@@ -118,7 +118,6 @@ func TestLobby(t *testing.T) {
 		if err := w.handshake(c); err != nil {
 			t.Fatal(err)
 		}
-		w.broken = nil
 		time.Sleep(44 * time.Second)
 		if err := w.sweep(); err != nil || !c.open() {
 			t.Errorf("after 44 s: %v, open %v", err, c.open())
@@ -127,6 +126,7 @@ func TestLobby(t *testing.T) {
 		if err := w.sweep(); err != nil || c.open() {
 			t.Errorf("after 46 s: %v, open %v", err, c.open())
 		}
+		w.running.Wait()
 		w.broken = nil // the open packet came to a client that took it for a second
 		w.truth()
 	})
