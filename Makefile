@@ -31,10 +31,11 @@ need = $(if $(call given,$1),,$(error usage: make $2))
 .PHONY: help run token client publish participants test sim fuzz check lint race dynamodb sam samples sam-e2e sam-invoke socketio readme build .build/sam tools clean
 
 help: ## List what there is to do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The program of the local stack. It takes the place of its shell, so that a signal to make reaches it.
-LOCAL = go build -o .build/stack ./infra/local && exec .build/stack
+LOCAL = $(if $(wildcard .build/stack),,echo "compiling; the first time this takes a minute or two ..." >&2 &&) \
+	go build -o .build/stack ./infra/local && exec .build/stack
 
 run: ## The whole system on this machine
 	@$(LOCAL)
