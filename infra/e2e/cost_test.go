@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"example.org/realtime/infra/local/stack"
 )
@@ -76,7 +77,7 @@ func (b *bill) settle() (invocations int) {
 // TestCost holds every operation to what the document of the data model says it may cost, in request units, invocations and posts.
 // go test -v -run Cost prints the table.
 func TestCost(t *testing.T) {
-	b := newBill(t, map[string]string{"PRESENCE_HEARTBEAT_MIN_SECONDS": "0"})
+	b := newBill(t, nil)
 	const conversation, other = "c1", "c2"
 	var clients []*client
 	connect := func(user string) func() {
@@ -100,6 +101,7 @@ func TestCost(t *testing.T) {
 	})
 
 	b.costs("heartbeat, 5 connections", reading{Write: 1, Read: presenceRead, Invocations: 2, Posts: 5}, func() { alice.send(`{"event":"presence:heartbeat"}`) })
+	b.costs("heartbeat, again within PRESENCE_HEARTBEAT_MIN_SECONDS", reading{Write: 1, Invocations: 1}, func() { alice.send(`{"event":"presence:heartbeat"}`) })
 	b.costs("heartbeat with an id", reading{Write: 1, Read: presenceRead, Invocations: 2, Posts: 5 + 1}, func() { bob.succeed("presence:heartbeat", "") })
 
 	join := func(id string) string {
@@ -149,6 +151,15 @@ func TestCost(t *testing.T) {
 	b.costs("sweep, 5 connections verified", reading{Write: 18, Read: 8, Invocations: 1, Lookups: 5}, func() { b.sweep(t) })
 	b.costs("sweep, again", reading{Write: 18, Read: 8, Invocations: 1, Lookups: 5}, func() { b.sweep(t) })
 
+	lost := b.connect(t, "carol")
+	b.participants(t, "add", other, "carol")
+	lost.join(other)
+	b.local.loseDisconnect(lost.id)
+	lost.close()
+	b.settle()
+	b.local.age(t, lost, time.Minute)
+	b.costs("sweep, that finds one of 6 connections dead, which had a room", reading{Write: 18 + 3, Read: 8 + presenceRead, Invocations: 2, Lookups: 5, Posts: 5}, func() { b.sweep(t) })
+
 	b.costs("disconnect, 2 rooms, 4 others", reading{Write: 2 + 2, Read: 1 + presenceRead, Invocations: 2, Posts: 4}, func() { alice.close() })
 	b.costs("disconnect, no room, 3 others", reading{Write: 2, Read: 1 + presenceRead, Invocations: 2, Posts: 3}, func() { carol.close() })
 	dave.close()
@@ -158,7 +169,7 @@ func TestCost(t *testing.T) {
 
 // Above PRESENCE_GLOBAL_MAX a presence is read and posted to the user's own room and to rooms in common.
 func TestCostAboveLimit(t *testing.T) {
-	b := newBill(t, map[string]string{"PRESENCE_GLOBAL_MAX": "2", "PRESENCE_HEARTBEAT_MIN_SECONDS": "0"})
+	b := newBill(t, map[string]string{"PRESENCE_GLOBAL_MAX": "2"})
 	b.participants(t, "set", "c1", "alice", "bob")
 	stranger := b.connect(t, "carol")
 	bob := b.connect(t, "bob")

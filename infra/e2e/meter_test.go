@@ -18,7 +18,7 @@ type meter struct {
 	messages    int            // of clients, that API Gateway got
 	answered    int            // of them, by a function
 	opened      int            // connections
-	ended       int            // of them, and $disconnect has run
+	ended       int            // of them, and $disconnect has run or is lost
 }
 
 // reading of a meter.
@@ -96,7 +96,7 @@ func (m *meter) gateway(e gateway.Event) {
 			m.messages++
 		case e.Kind == gateway.KindConnect:
 			m.opened++
-		case e.Kind == gateway.KindInvoke && e.RouteKey == "$disconnect":
+		case e.Kind == gateway.KindInvoke && e.RouteKey == "$disconnect", e.Kind == gateway.KindLostDisconnect:
 			m.ended++
 		case e.Kind == gateway.KindInvoke && e.RouteKey != "$connect":
 			m.answered++
