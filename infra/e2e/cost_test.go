@@ -74,7 +74,7 @@ func (b *bill) settle() (invocations int) {
 	return invocations
 }
 
-// TestCost holds every operation to what the document of the data model says it may cost, in request units, invocations and posts.
+// TestCost holds every operation to what it may cost, in request units, invocations and posts.
 // go test -v -run Cost prints the table.
 func TestCost(t *testing.T) {
 	b := newBill(t, nil)

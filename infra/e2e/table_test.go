@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// What tests do to the table themselves, by the document of the data model.
+// What tests do to the table themselves, by the keys and attributes of shared/store.
 
 type item = map[string]types.AttributeValue
 
