@@ -47,7 +47,7 @@ func (s *system) connect(t *testing.T, user string) *client {
 // arrive connects a user and takes notifications:ready.
 func (s *system) arrive(t *testing.T, user string) *client {
 	t.Helper()
-	c, err := s.dial(t, s.token(user), nil)
+	c, err := s.dial(t, s.token(user))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,21 +57,18 @@ func (s *system) arrive(t *testing.T, user string) *client {
 }
 
 // dial opens a connection with a token in the header, unless it is empty. The connection is closed when the test ends.
-func (s *system) dial(t *testing.T, token string, o *websocket.DialOptions) (*client, error) {
+func (s *system) dial(t *testing.T, token string) (*client, error) {
 	header := http.Header{}
 	if token != "" {
 		header.Set("Authorization", "Bearer "+token)
 	}
-	return s.dialAt(t, s.url, header, o)
+	return dial(t, s.url, header)
 }
 
-func (s *system) dialAt(t *testing.T, url string, header http.Header, o *websocket.DialOptions) (*client, error) {
+func dial(t *testing.T, url string, header http.Header, subprotocols ...string) (*client, error) {
 	c := &client{t: t, agent: unique("e2e/"), changed: make(chan struct{})}
 	header.Set("User-Agent", c.agent)
-	options := websocket.DialOptions{HTTPHeader: header}
-	if o != nil {
-		options.Subprotocols = o.Subprotocols
-	}
+	options := websocket.DialOptions{HTTPHeader: header, Subprotocols: subprotocols}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, response, err := websocket.Dial(ctx, url, &options)

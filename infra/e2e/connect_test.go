@@ -7,7 +7,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/coder/websocket"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -15,7 +14,7 @@ import (
 func TestReadyComesFirst(t *testing.T) {
 	s := suite(t)
 	user := unique("alice-")
-	c, err := s.dial(t, s.token(user), nil)
+	c, err := s.dial(t, s.token(user))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +50,7 @@ func TestReadyIsAPromise(t *testing.T) {
 }
 
 func (s *system) keepsPromise(t *testing.T, user, conversation string) error {
-	c, err := s.dial(t, s.token(user), nil)
+	c, err := s.dial(t, s.token(user))
 	if err != nil {
 		return err
 	}
@@ -90,15 +89,15 @@ func TestTokenPlaces(t *testing.T) {
 		connect  func(token string) (*client, error)
 		protocol string // that the server chooses
 	}{
-		{"Authorization header", func(token string) (*client, error) { return s.dial(t, token, nil) }, ""},
+		{"Authorization header", func(token string) (*client, error) { return s.dial(t, token) }, ""},
 		{"query", func(token string) (*client, error) {
-			return s.dialAt(t, s.url+"?token="+url.QueryEscape(token), http.Header{}, nil)
+			return dial(t, s.url+"?token="+url.QueryEscape(token), http.Header{})
 		}, ""},
 		{"subprotocol", func(token string) (*client, error) {
-			return s.dialAt(t, s.url, http.Header{}, &websocket.DialOptions{Subprotocols: []string{"bearer", token}})
+			return dial(t, s.url, http.Header{}, "bearer", token)
 		}, "bearer"},
 		{"trailing slash", func(token string) (*client, error) {
-			return s.dialAt(t, s.url+"/?token="+url.QueryEscape(token), http.Header{}, nil)
+			return dial(t, s.url+"/?token="+url.QueryEscape(token), http.Header{})
 		}, ""},
 	}
 	for _, tt := range tests {

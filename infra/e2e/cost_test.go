@@ -93,7 +93,7 @@ func TestCost(t *testing.T) {
 	b.costs("connect, as the fifth", reading{Write: 2, Read: presenceRead, Invocations: 3, Posts: 1 + 5}, connect("dave"))
 	alice, tab, bob, carol, dave := clients[0], clients[1], clients[2], clients[3], clients[4]
 	b.costs("connect with a token that is refused, until it is closed", reading{Invocations: 4, Posts: 1, Closes: 1}, func() {
-		c, err := b.dial(t, "garbage", nil)
+		c, err := b.dial(t, "garbage")
 		if err != nil {
 			t.Fatal(err)
 		}

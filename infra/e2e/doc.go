@@ -6,7 +6,8 @@
 //	SAM_CLI_PYTHON     the same with the functions behind SAM CLI's Invoke service: the python of a virtual environment that has SAM
 //	                   CLI (.tools/sam-cli/bin/python); it wants .build/sam and DYNAMODB_ENDPOINT
 //	LAMBDA_ENDPOINT    the same with the functions behind an Invoke API that runs already. It reaches the stack at WS_PORT and
-//	                   DYNAMODB_ENDPOINT, and its table is TABLE_NAME, without them 3001 and realtime
+//	                   DYNAMODB_ENDPOINT, and its table is TABLE_NAME, without them 3001 and realtime; its functions have
+//	                   PRESENCE_TTL_SECONDS=1, so that every sweep verifies
 //	E2E_URL            a deployed stage: the URL that clients connect to. Credentials and region are the environment's,
 //	                   E2E_PUBLISH_FUNCTION and E2E_CONTROL_FUNCTION name its functions, and JWT_SECRET is its key, with
 //	                   JWT_ISSUER and JWT_AUDIENCE if it wants them

@@ -46,7 +46,7 @@ func TestRefusedTokens(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := s.dial(t, tt.token, nil)
+			c, err := s.dial(t, tt.token)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,7 +58,7 @@ func TestRefusedTokens(t *testing.T) {
 // What a refused client sends meanwhile is refused as well.
 func TestRefusedClientSpeaks(t *testing.T) {
 	s := suite(t)
-	c, err := s.dial(t, "garbage", nil)
+	c, err := s.dial(t, "garbage")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestAcceptedUsers(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.claims["exp"] = hour
-			c, err := s.dial(t, s.sign(tt.claims), nil)
+			c, err := s.dial(t, s.sign(tt.claims))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -117,7 +117,7 @@ func TestRejectedHandshakes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := s.dial(t, tt.token, nil)
+			c, err := s.dial(t, tt.token)
 			refused, ok := errors.AsType[*refusedHandshake](err)
 			switch {
 			case tt.status == 0 && err == nil:
@@ -134,7 +134,7 @@ func TestUnknownPaths(t *testing.T) {
 	s := suite(t)
 	s.onThisMachine(t)
 	for _, url := range []string{s.url + "/socket.io/", strings.TrimSuffix(s.url, stack.Stage) + "other", strings.TrimSuffix(s.url, "/"+stack.Stage)} {
-		_, err := s.dialAt(t, url, http.Header{"Authorization": {"Bearer " + s.token(unique("alice-"))}}, nil)
+		_, err := dial(t, url, http.Header{"Authorization": {"Bearer " + s.token(unique("alice-"))}})
 		if refused, ok := errors.AsType[*refusedHandshake](err); !ok || refused.status != http.StatusForbidden {
 			t.Errorf("%s: %v, want status 403", url, err)
 		}
@@ -150,7 +150,7 @@ func TestTokenExpiresMeanwhile(t *testing.T) {
 	if s.local == nil {
 		life = 10 * time.Second
 	}
-	c, err := s.dial(t, s.sign(jwt.MapClaims{"sub": alice, "exp": time.Now().Add(life).Unix()}), nil)
+	c, err := s.dial(t, s.sign(jwt.MapClaims{"sub": alice, "exp": time.Now().Add(life).Unix()}))
 	if err != nil {
 		t.Fatal(err)
 	}

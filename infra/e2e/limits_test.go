@@ -15,7 +15,7 @@ func TestTooManySockets(t *testing.T) {
 	two := s.connect(t, alice)
 	refuse := func() {
 		t.Helper()
-		c, err := s.dial(t, s.token(alice), nil)
+		c, err := s.dial(t, s.token(alice))
 		if err != nil {
 			t.Fatal(err)
 		}

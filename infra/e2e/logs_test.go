@@ -10,13 +10,13 @@ func TestLogsAreDiscreet(t *testing.T) {
 	s := own(t, settings(map[string]string{"LOG_LEVEL": "debug"}))
 	const secret = "do-not-tell"
 	token := s.token("alice")
-	c, err := s.dial(t, token, nil)
+	c, err := s.dial(t, token)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.user = "alice"
 	c.await("notifications:ready", is("notifications:ready"))
-	refused, err := s.dial(t, token+secret, nil)
+	refused, err := s.dial(t, token+secret)
 	if err != nil {
 		t.Fatal(err)
 	}

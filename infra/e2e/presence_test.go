@@ -128,7 +128,7 @@ func TestPresenceRace(t *testing.T) {
 	for range 2 {
 		g.Go(func() error {
 			for range 4 {
-				c, err := s.dial(t, s.token(alice), nil)
+				c, err := s.dial(t, s.token(alice))
 				if err != nil {
 					return err
 				}

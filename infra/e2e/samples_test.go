@@ -18,7 +18,7 @@ func TestSamples(t *testing.T) {
 	if _, err := s.invoke(s.controller, string(sample(t, "control/set.json"))); err != nil {
 		t.Fatal(err)
 	}
-	a, err := s.dial(t, event.QueryStringParameters["token"], nil)
+	a, err := s.dial(t, event.QueryStringParameters["token"])
 	if err != nil {
 		t.Fatal(err)
 	}

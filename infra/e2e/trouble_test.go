@@ -55,7 +55,7 @@ func TestTableInTrouble(t *testing.T) {
 				t.Parallel()
 				alice := unique("alice-")
 				mended := l.failTable(t, "user:"+alice, fault)
-				_, err := s.dial(t, s.token(alice), nil)
+				_, err := s.dial(t, s.token(alice))
 				refused, ok := errors.AsType[*refusedHandshake](err)
 				if !ok || refused.status < http.StatusInternalServerError {
 					t.Errorf("handshake: %v, want a status of 500 or more", err)
