@@ -28,7 +28,7 @@ quote = '$(subst ','\'',$1)'
 need = $(if $(call given,$1),,$(error usage: make $2))
 
 .DEFAULT_GOAL := help
-.PHONY: help run token client publish participants test sim fuzz check lint race dynamodb sam samples sam-e2e sam-invoke socketio readme build .build/sam tools clean
+.PHONY: help run token client publish participants test sim fuzz check lint race dynamodb sam samples sam-e2e sam-invoke socketio readme sizes build .build/sam tools clean
 
 help: ## List what there is to do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,7 +73,7 @@ fuzz: ## Every fuzz target for FUZZTIME=30s
 	done
 
 check: ## Everything that CI checks after make test
-	@infra/tools/steps lint sam samples sam-e2e dynamodb race socketio readme
+	@infra/tools/steps lint sam sizes samples sam-e2e dynamodb race socketio readme
 
 lint: $(GOLANGCI_LINT) ## golangci-lint, import rules included
 	$(GOLANGCI_LINT) run
@@ -128,6 +128,9 @@ infra/readme/node_modules: infra/readme/package-lock.json
 .build/sam: $(SAM_CLI)
 	LAMBDA_GOARCH=$$(go env GOARCH) $(SAM_CLI)/sam build --build-dir $@
 
+sizes: ## The functions as deployed are no larger than they may be
+	go run ./infra/bench/coldstart -sizes
+
 build: $(SAM_CLI) ## The functions as sam deploy takes them
 	$(SAM_CLI)/sam build
 
@@ -149,8 +152,9 @@ clean: ## Remove what was built and fetched
 	rm -rf .build .aws-sam $(TOOLS)
 
 # sam build calls build-<logical id>: JoinFunction is functions/join. LAMBDA_GOARCH is for running the result on this
-# machine; the template says arm64.
+# machine; the template says arm64. FUNCTIONS is the folder of its folder.
 LAMBDA_GOARCH ?= arm64
+FUNCTIONS     ?= functions
 build-%Function:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_GOARCH) go build -tags lambda.norpc -trimpath -buildvcs=false -ldflags '-s -w -buildid=' \
-		-o $(ARTIFACTS_DIR)/bootstrap ./functions/$(shell echo $* | tr A-Z a-z)
+		-o $(ARTIFACTS_DIR)/bootstrap ./$(FUNCTIONS)/$(shell echo $* | tr A-Z a-z)

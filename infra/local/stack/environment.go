@@ -61,3 +61,13 @@ func (s *Stack) environment(f template.Function) map[string]string {
 	}
 	return env
 }
+
+// Environment is that of a function, by its folder; nil for a function that the template does not have.
+func (s *Stack) Environment(folder string) map[string]string {
+	for _, f := range s.template.Functions {
+		if f.Folder == folder {
+			return s.environment(f)
+		}
+	}
+	return nil
+}

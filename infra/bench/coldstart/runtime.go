@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// patience is how long a start may take before it counts as failed.
+const patience = 20 * time.Second
+
+// runtimeAPI is the Lambda Runtime API for one process at a time, which gets one event.
+type runtimeAPI struct {
+	address string
+	server  *http.Server
+	served  chan struct{}
+
+	mu      sync.Mutex
+	process *measured
+}
+
+// measured is a process under measurement.
+type measured struct {
+	event  []byte
+	ready  chan time.Time // it asked for its first event
+	answer chan time.Time // it has answered that
+	failed chan string    // it said that it cannot start, or that the event failed
+	asked  int
+}
+
+func serveRuntime(ctx context.Context) (*runtimeAPI, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("runtime API: %w", err)
+	}
+	r := &runtimeAPI{address: l.Addr().String(), served: make(chan struct{})}
+	r.server = &http.Server{Handler: r, ReadHeaderTimeout: patience}
+	go func() {
+		defer close(r.served)
+		_ = r.server.Serve(l) // ends with close
+	}()
+	return r, nil
+}
+
+func (r *runtimeAPI) close() {
+	_ = r.server.Close()
+	<-r.served
+}
+
+func (r *runtimeAPI) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	now := time.Now()
+	r.mu.Lock()
+	p := r.process
+	r.mu.Unlock()
+	switch {
+	case p == nil:
+		w.WriteHeader(http.StatusGone)
+	case strings.HasSuffix(request.URL.Path, "/invocation/next"):
+		if p.asked++; p.asked > 1 {
+			<-request.Context().Done() // it has had its event, and is ended
+			return
+		}
+		p.ready <- now
+		w.Header().Set("Lambda-Runtime-Aws-Request-Id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
+		w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(now.Add(patience).UnixMilli(), 10))
+		w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:000000000000:function:measured")
+		_, _ = w.Write(p.event) // a process that does not take it is seen to end
+	case strings.HasSuffix(request.URL.Path, "/response"):
+		p.answer <- now
+		w.WriteHeader(http.StatusAccepted)
+	default:
+		body, _ := io.ReadAll(request.Body) // what there is of it
+		p.failed <- string(body)
+		w.WriteHeader(http.StatusAccepted)
+	}
+}
+
+// start runs a program until it has answered its event, and tells how long that took: from before the process is made to its first
+// request for an event, and from there to its answer.
+func (r *runtimeAPI) start(ctx context.Context, binary string, environment []string, event []byte) (ready, answer time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	p := &measured{event: event, ready: make(chan time.Time, 1), answer: make(chan time.Time, 1), failed: make(chan string, 1)}
+	r.mu.Lock()
+	r.process = p
+	r.mu.Unlock()
+	var said strings.Builder
+	cmd := exec.CommandContext(ctx, binary)
+	cmd.Env = append(environment, "AWS_LAMBDA_RUNTIME_API="+r.address)
+	cmd.Stdout, cmd.Stderr = &said, &said
+	begun := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, 0, fmt.Errorf("%s: %w", binary, err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // it is killed below, or has ended by itself: what it said tells why
+	}()
+	defer func() {
+		_ = cmd.Process.Signal(os.Kill)
+		<-ended
+	}()
+	await := func(times <-chan time.Time) (at time.Time, problem string) {
+		select {
+		case at = <-times:
+		case problem = <-p.failed:
+		case <-ended:
+			problem = said.String()
+		case <-ctx.Done():
+			problem = "no answer within " + patience.String()
+		}
+		return at, problem
+	}
+	readyAt, problem := await(p.ready)
+	if problem != "" {
+		return 0, 0, fmt.Errorf("%s does not start: %s", binary, problem)
+	}
+	answeredAt, problem := await(p.answer)
+	if problem != "" {
+		return 0, 0, fmt.Errorf("%s does not answer: %s", binary, problem)
+	}
+	return readyAt.Sub(begun), answeredAt.Sub(readyAt), nil
+}
