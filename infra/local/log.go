@@ -52,6 +52,8 @@ func (l *log) line(connection, what, format string, args ...any) {
 func (l *log) gateway(e gateway.Event) {
 	var about string
 	switch e.Kind {
+	case gateway.KindHandshake: // what becomes of it is told
+		return
 	case gateway.KindConnect:
 		l.line(e.ConnectionID, "open", "")
 		return
@@ -182,7 +184,7 @@ func (l *log) output(function, text string) {
 		return value
 	}
 	id, level, message, connection := take("request_id"), take("level"), take("message"), take("connection_id")
-	for _, known := range []string{"timestamp", "function", "duration_ms", "event_type", "route"} {
+	for _, known := range []string{"timestamp", "function", "duration_ms", "event_type", "route", "trace_id"} {
 		delete(record, known)
 	}
 	if message == "invocation" {

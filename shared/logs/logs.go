@@ -5,12 +5,13 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// New writes lines with the function's name, and the request id of the invocation that they belong to. Time, level and
+// New writes lines with the function's name, and the request id and the trace of the invocation that they belong to. Time, level and
 // message are named as Lambda names them in its own.
 func New(to io.Writer, function string, level slog.Level) *slog.Logger {
 	lines := slog.NewJSONHandler(to, &slog.HandlerOptions{Level: level, ReplaceAttr: lambdacontext.ReplaceAttr})
@@ -23,7 +24,23 @@ func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	if invocation, ok := lambdacontext.FromContext(ctx); ok {
 		r.AddAttrs(slog.String("request_id", invocation.AwsRequestID))
 	}
+	if header, ok := ctx.Value("x-amzn-trace-id").(string); ok { // as the runtime of aws-lambda-go keeps it, and the AWS X-Ray SDK reads it
+		if root := traceID(header); root != "" {
+			r.AddAttrs(slog.String("trace_id", root))
+		}
+	}
 	return h.Handler.Handle(ctx, r)
+}
+
+// traceID is the Root of an X-Amzn-Trace-Id: what the invocations that one event caused have in common. The SDK sends the header
+// along with every call, and Lambda hands it on to the functions that are invoked.
+func traceID(header string) string {
+	for field := range strings.SplitSeq(header, ";") {
+		if root, ok := strings.CutPrefix(strings.TrimSpace(field), "Root="); ok {
+			return root
+		}
+	}
+	return ""
 }
 
 func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {

@@ -44,9 +44,15 @@ func TestNew(t *testing.T) {
 	log.Debug("too fine")
 	log.InfoContext(invocation(t), "inside", "event", "x")
 	log.WithGroup("g").WarnContext(t.Context(), "outside", "a", 1)
+	for _, header := range []string{"Root=1-6566f1d0-0123456789abcdef01234567;Parent=00f067aa0ba902b7;Sampled=0;Lineage=1:2:3", "Sampled=0", ""} {
+		log.InfoContext(context.WithValue(t.Context(), "x-amzn-trace-id", header), "traced") //nolint:revive,staticcheck // the runtime's own key
+	}
 	want := []map[string]any{
 		{"level": "INFO", "message": "inside", "function": "join", "event": "x", "request_id": "r-1"},
 		{"level": "WARN", "message": "outside", "function": "join", "g": map[string]any{"a": 1.0}},
+		{"level": "INFO", "message": "traced", "function": "join", "trace_id": "1-6566f1d0-0123456789abcdef01234567"},
+		{"level": "INFO", "message": "traced", "function": "join"},
+		{"level": "INFO", "message": "traced", "function": "join"},
 	}
 	if diff := cmp.Diff(want, lines(t, &out)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

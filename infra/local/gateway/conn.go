@@ -196,8 +196,6 @@ func (c *conn) serve(first []byte) {
 		<-e.frame.done // bounded by the write deadline
 	}
 	_ = c.socket.Close()
-
-	c.g.observe(Event{Kind: KindClose, ConnectionID: c.id, Code: e.code, Reason: e.reason, Cause: e.cause, Err: e.err})
 	c.disconnected(e)
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"example.org/realtime/infra/local/trace"
 )
 
 // proxyEvent is what an integration gets: CONNECT has headers, MESSAGE a body, DISCONNECT four fixed headers. The order of the
@@ -58,6 +59,8 @@ type requestContext struct {
 	DomainName           string          `json:"domainName"`
 	ConnectionID         string          `json:"connectionId"`
 	APIID                string          `json:"apiId"`
+
+	trace string // Root of the trace that begins with the event
 }
 
 type identity struct {
@@ -83,6 +86,7 @@ func (c *conn) requestContext(routeKey, eventType string, now time.Time) request
 		DomainName:        c.domain,
 		ConnectionID:      c.id,
 		APIID:             c.g.cfg.APIID,
+		trace:             trace.NewRoot(now),
 	}
 }
 
@@ -117,7 +121,7 @@ func (g *Gateway) authorizerEvent(headers, query map[string][]string, ctx reques
 }
 
 // headers returns the handshake's headers by the names that API Gateway gives them.
-func (c *conn) headers(r *http.Request) map[string][]string {
+func (c *conn) headers(r *http.Request, ctx requestContext) map[string][]string {
 	headers := map[string][]string{}
 	for name, values := range r.Header {
 		switch name {
@@ -138,8 +142,8 @@ func (c *conn) headers(r *http.Request) map[string][]string {
 	headers["X-Forwarded-For"] = []string{strings.Join(slices.Concat(r.Header.Values("X-Forwarded-For"), []string{c.sourceIP}), ", ")}
 	headers["X-Forwarded-Port"] = []string{port}
 	headers["X-Forwarded-Proto"] = []string{proto}
-	if r.Header.Get("X-Amzn-Trace-Id") == "" {
-		headers["X-Amzn-Trace-Id"] = []string{fmt.Sprintf("Root=1-%08x-%s", c.connectedAt.Unix(), hex.EncodeToString(random(12)))}
+	if r.Header.Get(trace.Name) == "" {
+		headers[trace.Name] = []string{trace.Header{Root: ctx.trace}.String()}
 	}
 	return headers
 }

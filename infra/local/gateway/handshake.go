@@ -28,13 +28,15 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request) {
 	c.sourceIP, _, _ = net.SplitHostPort(r.RemoteAddr)
 	ctx := c.requestContext(routeConnect, "CONNECT", now)
 
+	g.observe(Event{Kind: KindHandshake, ConnectionID: c.id, RequestID: ctx.RequestID, TraceID: ctx.trace})
+
 	status, err := upgradable(r)
 	var protocol string
 	if err == nil {
-		protocol, status, err = g.accept(c, r, ctx)
+		protocol, status, err = g.accept(c, r, ctx) //nolint:contextcheck // an invocation outlives the request
 	}
 	if err != nil {
-		g.observe(Event{Kind: KindReject, ConnectionID: c.id, RequestID: ctx.RequestID, Status: status, Err: err})
+		g.observe(Event{Kind: KindReject, ConnectionID: c.id, RequestID: ctx.RequestID, TraceID: ctx.trace, Status: status, Err: err})
 		reject(w, status, err, ctx)
 		return
 	}
@@ -42,8 +44,8 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request) {
 	if protocol != "" {
 		header["Sec-WebSocket-Protocol"] = []string{protocol}
 	}
-	g.observe(Event{Kind: KindConnect, ConnectionID: c.id})
-	if err := c.open(w, r, header); err != nil {
+	g.observe(Event{Kind: KindConnect, ConnectionID: c.id, TraceID: ctx.trace})
+	if err := c.open(w, r, header); err != nil { //nolint:contextcheck // the connection outlives the request
 		g.cfg.Log.Error("upgrade failed", "connection", c.id, "error", err)
 	}
 }
@@ -81,7 +83,7 @@ func (g *Gateway) accept(c *conn, r *http.Request, ctx requestContext) (protocol
 	if !ok {
 		return "", 0, nil
 	}
-	headers, query := c.headers(r), query(r)
+	headers, query := c.headers(r, ctx), query(r)
 	if g.cfg.Authorizer != nil {
 		ctx.Authorizer, status, err = g.authorize(c, g.authorizerEvent(headers, query, ctx))
 		if err != nil {

@@ -11,10 +11,12 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"example.org/realtime/infra/local/trace"
 )
 
 // Invoker invokes a function synchronously. The context is not that of the route's timeout: a function that API Gateway no longer
-// waits for keeps running; Invoker must return when it ends all the same, since Close waits for it. The error means that the Invoke API could not be reached.
+// waits for keeps running; it has the trace of the event, for Invoker to send along. Invoker must return when it ends all the same, since Close waits for it. The error means that the Invoke API could not be reached.
 type Invoker func(ctx context.Context, function string, payload []byte) (Result, error)
 
 // Result is the Invoke API's answer.
@@ -41,6 +43,9 @@ func LambdaInvoke(endpoint string, client *http.Client) Invoker {
 		}
 		request.Header.Set("Content-Type", "application/json")
 		request.Header.Set("X-Amz-Invocation-Type", "RequestResponse")
+		if header := trace.FromContext(ctx).String(); header != "" {
+			request.Header.Set(trace.Name, header)
+		}
 		response, err := client.Do(request)
 		if err != nil {
 			return Result{}, fmt.Errorf("invoke %s: %w", function, err)
@@ -106,14 +111,14 @@ func (g *Gateway) call(function string, timeout time.Duration, ctx requestContex
 	done := make(chan outcome, 1)
 	g.running.Go(func() {
 		start := g.cfg.Now()
-		result, err := g.cfg.Invoke(g.ctx, function, payload)
+		result, err := g.cfg.Invoke(trace.NewContext(g.ctx, trace.Header{Root: ctx.trace}), function, payload)
 		if err != nil {
 			err = fmt.Errorf("%w: %w", errRefused, err)
 		} else {
 			err = result.err()
 		}
 		g.observe(Event{
-			Kind: KindInvoke, ConnectionID: ctx.ConnectionID, RequestID: ctx.RequestID, RouteKey: ctx.RouteKey, Function: function,
+			Kind: KindInvoke, ConnectionID: ctx.ConnectionID, RequestID: ctx.RequestID, TraceID: ctx.trace, RouteKey: ctx.RouteKey, Function: function,
 			Duration: g.cfg.Now().Sub(start), Status: result.Status, Err: err,
 		})
 		done <- outcome{result, err}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"example.org/realtime/infra/local/trace"
 )
 
 // answer is a response of the management API.
@@ -68,8 +70,9 @@ func (g *Gateway) manage(w http.ResponseWriter, r *http.Request, id string) {
 	if !validID(id) {
 		id = "" // a log line is no place for whatever was in the path
 	}
+	h := trace.Parse(r.Header.Get(trace.Name))
 	g.observe(Event{
-		Kind: op, ConnectionID: id, RequestID: requestID, Bytes: size, Status: a.status, Duration: g.cfg.Now().Sub(start),
+		Kind: op, ConnectionID: id, RequestID: requestID, TraceID: h.Root, Segment: h.Parent, Bytes: size, Status: a.status, Duration: g.cfg.Now().Sub(start),
 	})
 	a.write(w, requestID)
 }

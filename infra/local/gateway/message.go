@@ -26,7 +26,7 @@ func (c *conn) received(body []byte) {
 		}
 	}
 	ctx := c.requestContext(key, "MESSAGE", now)
-	g.observe(Event{Kind: KindMessage, ConnectionID: c.id, RequestID: ctx.RequestID, RouteKey: key, Function: route.Function, Bytes: len(body)})
+	g.observe(Event{Kind: KindMessage, ConnectionID: c.id, RequestID: ctx.RequestID, TraceID: ctx.trace, RouteKey: key, Function: route.Function, Bytes: len(body)})
 	switch {
 	case !g.allowed():
 		c.reply([]byte(errorFrame("Too Many Requests", ctx)), ctx)
@@ -62,7 +62,7 @@ func (c *conn) invoke(route Route, ctx requestContext, body string) {
 
 // reply sends what the gateway itself has to say. A client that is gone, or does not read, misses it.
 func (c *conn) reply(text []byte, ctx requestContext) {
-	c.g.observe(Event{Kind: KindReply, ConnectionID: c.id, RequestID: ctx.RequestID, RouteKey: ctx.RouteKey, Bytes: len(text)})
+	c.g.observe(Event{Kind: KindReply, ConnectionID: c.id, RequestID: ctx.RequestID, TraceID: ctx.trace, RouteKey: ctx.RouteKey, Bytes: len(text)})
 	_, _ = c.send(text)
 }
 
@@ -71,16 +71,19 @@ func errorFrame(message string, ctx requestContext) string {
 	return fmt.Sprintf(`{"message": "%s", "connectionId":"%s", "requestId":"%s"}`, message, ctx.ConnectionID, ctx.RequestID)
 }
 
-// disconnected tells $disconnect, best effort: whatever the function answers is ignored.
+// disconnected tells of the end, and $disconnect of it, best effort: whatever the function answers is ignored.
 func (c *conn) disconnected(e ending) {
 	g := c.g
+	event := c.disconnectEvent(e, g.cfg.Now())
+	g.observe(Event{
+		Kind: KindClose, ConnectionID: c.id, TraceID: event.RequestContext.trace, Code: e.code, Reason: e.reason, Cause: e.cause, Err: e.err,
+	})
 	route, ok := g.cfg.Routes[routeDisconnect]
 	if !ok {
 		return
 	}
-	event := c.disconnectEvent(e, g.cfg.Now())
 	if g.cfg.LoseDisconnect != nil && g.cfg.LoseDisconnect(c.id) {
-		g.observe(Event{Kind: KindLostDisconnect, ConnectionID: c.id, RequestID: event.RequestContext.RequestID, Function: route.Function})
+		g.observe(Event{Kind: KindLostDisconnect, ConnectionID: c.id, RequestID: event.RequestContext.RequestID, TraceID: event.RequestContext.trace, Function: route.Function})
 		return
 	}
 	g.sleep(g.ctx, g.jitter())

@@ -9,13 +9,14 @@ import (
 
 // The kinds of an Event. Those of the management API are the operations' names, as Fault gets them.
 const (
-	KindConnect        = "connect" // a handshake was accepted: the 101 follows
-	KindReject         = "reject"  // a handshake was refused with Status
-	KindMessage        = "message" // a client's message of Bytes selected RouteKey ("" = none)
-	KindInvoke         = "invoke"  // Function answered, or failed with Err, after Duration
-	KindReply          = "reply"   // the gateway itself sends a frame: an error frame, or a two-way route's body
-	KindClose          = "close"   // the connection ended with Code and Reason because of Cause; $disconnect follows
-	KindLostDisconnect = "lost"    // LoseDisconnect took the $disconnect
+	KindHandshake      = "handshake" // a client asks for a connection: KindConnect or KindReject follows
+	KindConnect        = "connect"   // a handshake was accepted: the 101 follows
+	KindReject         = "reject"    // a handshake was refused with Status
+	KindMessage        = "message"   // a client's message of Bytes selected RouteKey ("" = none)
+	KindInvoke         = "invoke"    // Function answered, or failed with Err, after Duration
+	KindReply          = "reply"     // the gateway itself sends a frame: an error frame, or a two-way route's body
+	KindClose          = "close"     // the connection ended with Code and Reason because of Cause; $disconnect follows
+	KindLostDisconnect = "lost"      // LoseDisconnect took the $disconnect
 
 	PostToConnection = "PostToConnection" // Bytes were answered with Status after Duration
 	GetConnection    = "GetConnection"    // answered with Status
@@ -39,6 +40,10 @@ type Event struct {
 	Time         time.Time
 	ConnectionID string // "" only for a management request with a malformed one
 	RequestID    string // of the event that a function got, or of the management request; "" for KindConnect and KindClose
+
+	// TraceID is the Root of X-Amzn-Trace-Id. A handshake, a message and an end begin a trace, which the functions that they invoke go on
+	// with; a management request belongs to the one that it names, with the invocation that makes it as Segment, or to none ("").
+	TraceID, Segment string
 
 	RouteKey string
 	Function string

@@ -3,6 +3,8 @@ package lambda
 import (
 	"encoding/json"
 	"time"
+
+	"example.org/realtime/infra/local/trace"
 )
 
 // keptFailures is how many Failures are remembered.
@@ -43,6 +45,7 @@ func (s *Service) acceptEvent(f *function, inv *invocation) bool {
 	}
 	twice := s.random.Float64() < s.config.Duplicate
 	s.mu.Unlock()
+	s.asked(f, inv)
 	inv.expires = inv.accepted.Add(s.scaled(f.EventAge))
 	s.try(&event{f: f, first: *inv})
 	if twice {
@@ -60,7 +63,7 @@ func (s *Service) try(e *event) {
 	e.tries++
 	inv := e.first
 	inv.attempt, inv.accepted = e.tries, time.Now()
-	inv.trace.segment = randomHex(segmentBytes)
+	inv.chain.segment = trace.NewSegment()
 	inv.done = func(r result) { s.tried(e, r) }
 	e.f.accept(&inv) // refused only when the service closes, which drops it
 }

@@ -15,7 +15,8 @@ type invocation struct {
 	attempt       int
 	payload       []byte
 	clientContext string
-	trace         trace
+	chain         chain
+	caller        chain // whose call this is
 	accepted      time.Time
 	expires       time.Time    // an asynchronous event is given up after it; zero: never
 	done          func(result) // called once, without locks held
@@ -257,7 +258,7 @@ type caller struct {
 func (s *Service) begin(f *function, inv *invocation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.active[inv.trace.segment] = caller{f, inv}
+	s.active[inv.chain.segment] = caller{f, inv}
 }
 
 func (s *Service) running(segment string) (caller, bool) {
@@ -267,6 +268,23 @@ func (s *Service) running(segment string) (caller, bool) {
 	return c, ok
 }
 
+// asked tells that an event waits to run.
+func (s *Service) asked(f *function, inv *invocation) {
+	if s.config.Asked != nil {
+		told := inv.told(f)
+		told.Start = inv.accepted
+		s.config.Asked(told)
+	}
+}
+
+// told is what is known of an invocation before it runs.
+func (inv *invocation) told(f *function) Invocation {
+	return Invocation{
+		Function: f.Name, RequestID: inv.id, Type: inv.kind, Attempt: inv.attempt, Payload: inv.payload, MemoryMB: f.MemoryMB,
+		TraceID: inv.chain.root, Segment: inv.chain.segment, Parent: inv.caller.segment, Begins: inv.caller.root == "",
+	}
+}
+
 // end tells all who wait for an event that it ended.
 func (s *Service) end(f *function, inv *invocation, r result) {
 	took := time.Since(inv.started)
@@ -274,13 +292,12 @@ func (s *Service) end(f *function, inv *invocation, r result) {
 		inv.timer.Stop()
 	}
 	s.mu.Lock()
-	delete(s.active, inv.trace.segment)
+	delete(s.active, inv.chain.segment)
 	s.mu.Unlock()
 	if s.config.Observe != nil && !r.late {
-		s.config.Observe(Invocation{
-			Function: f.Name, RequestID: inv.id, Type: inv.kind, Attempt: inv.attempt, Start: inv.started,
-			Queued: inv.started.Sub(inv.accepted), Init: inv.init, Duration: took, Payload: inv.payload, Error: r.functionError(),
-		})
+		told := inv.told(f)
+		told.Start, told.Queued, told.Init, told.Duration, told.Error = inv.started, inv.started.Sub(inv.accepted), inv.init, took, r.functionError()
+		s.config.Observe(told)
 	}
 	inv.done(r)
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	smithyrand "github.com/aws/smithy-go/rand"
+
+	"example.org/realtime/infra/local/trace"
 )
 
 const (
@@ -60,17 +62,17 @@ func (s *Service) invoke(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object.")
 		return
 	}
-	caller := parseTrace(r.Header.Get("X-Amzn-Trace-Id"))
+	caller := parseChain(r.Header.Get(trace.Name))
 	inv := &invocation{
 		id: id, kind: kind, attempt: 1, payload: payload, clientContext: string(clientContext), accepted: time.Now(),
-		trace: caller.into(f.arn), wantLog: r.Header.Get("X-Amz-Log-Type") == "Tail",
+		caller: caller, chain: caller.into(f.arn), wantLog: r.Header.Get("X-Amz-Log-Type") == "Tail",
 	}
-	if inv.trace.rounds(f.arn) > maxRounds {
+	if inv.chain.rounds(f.arn) > maxRounds {
 		refuse(w, http.StatusBadRequest, "RecursiveInvocationException",
 			fmt.Sprintf("Lambda has detected %s being invoked in a recursive loop, %d times in one chain of requests.", f.Name, maxRounds))
 		return
 	}
-	w.Header().Set("X-Amzn-Trace-Id", inv.trace.header())
+	w.Header().Set(trace.Name, inv.chain.header())
 	switch kind {
 	case dryRun:
 		w.WriteHeader(http.StatusNoContent)
@@ -111,6 +113,7 @@ func body(w http.ResponseWriter, r *http.Request, kind string, limit int) ([]byt
 func (s *Service) invokeSync(w http.ResponseWriter, r *http.Request, f *function, inv *invocation, segment string) {
 	answered := make(chan result, 1)
 	inv.done = func(res result) { answered <- res }
+	s.asked(f, inv)
 	if waits, ok := s.running(segment); ok {
 		defer waits.f.block(waits.inv)()
 	}

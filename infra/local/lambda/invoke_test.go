@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/smithy-go"
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestInvoke(t *testing.T) {
@@ -87,7 +88,7 @@ func TestInvokeByName(t *testing.T) {
 func TestInvokeRefusals(t *testing.T) {
 	s := start(t, Config{})
 	quoted := func(size int) []byte { return []byte(`"` + strings.Repeat("x", size-2) + `"`) }
-	looped := trace{lineage: []round{{hashARN(s.arn("echo")), maxRounds}}}.header()
+	looped := chain{root: "r", lineage: []round{{hashARN(s.arn("echo")), maxRounds}}}.header()
 	tests := []struct {
 		name   string
 		in     lambda.InvokeInput
@@ -227,7 +228,7 @@ func TestLogTail(t *testing.T) {
 
 func TestTraceOfAChain(t *testing.T) {
 	s := start(t, Config{})
-	first := parseTrace(reported(t, s.call(t, order{})).Trace)
+	first := parseChain(reported(t, s.call(t, order{})).Trace)
 	if !strings.HasPrefix(first.root, "1-") || len(first.segment) != 16 {
 		t.Errorf("%+v", first)
 	}
@@ -236,7 +237,13 @@ func TestTraceOfAChain(t *testing.T) {
 	if second.root != first.root || second.segment == first.segment || second.rounds(arn) != 2 || second.rounds(s.arn("other")) != 0 {
 		t.Errorf("%+v after %+v", second, first)
 	}
-	if got := parseTrace(second.header()); got.root != second.root || got.rounds(arn) != 2 {
+	third := second.into(s.arn("other"))
+	for _, header := range []string{third.header(), strings.ReplaceAll(third.header(), "|", "%7C")} { // as it is, and as the SDK sends it
+		if got := parseChain(header); got.rounds(arn) != 2 || got.rounds(s.arn("other")) != 1 {
+			t.Errorf("%+v from %s", got, header)
+		}
+	}
+	if got := parseChain(second.header()); got.root != second.root || got.rounds(arn) != 2 {
 		t.Errorf("%+v from %s", got, second.header())
 	}
 }
@@ -259,6 +266,33 @@ func TestNewErrors(t *testing.T) {
 	for want, functions := range tests {
 		if _, err := New(Config{Functions: functions}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+// Asked tells of an event before it runs and Observe of each attempt after it, with what they have in common.
+func TestInvocationsAreTold(t *testing.T) {
+	asked := make(chan Invocation, 2)
+	s := start(t, Config{Asked: func(i Invocation) { asked <- i }}, func(f *Function) { f.MemoryMB = 512 })
+	s.call(t, order{})
+	_, err := s.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("echo"), Payload: []byte(`{}`)}, func(o *lambda.Options) {
+		o.HTTPClient = header{"X-Amzn-Trace-Id", "Root=1-6566f1d0-0123456789abcdef01234567;Parent=00f067aa0ba902b7"}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := s.observed(t, 2)
+	for i, begins := range []bool{true, false} {
+		first, last := <-asked, ended[i]
+		if first.Begins != begins || first.Function != "echo" || first.MemoryMB != 512 || first.Attempt != 1 || first.Duration != 0 || first.Start.IsZero() {
+			t.Errorf("asked: %+v", first)
+		}
+		last.Start, last.Queued, last.Init, last.Duration = first.Start, 0, 0, 0
+		if diff := cmp.Diff(first, last); diff != "" {
+			t.Errorf("-asked +ended:\n%s", diff)
+		}
+		if len(first.Segment) != 16 || first.Parent != map[bool]string{true: "", false: "00f067aa0ba902b7"}[begins] {
+			t.Errorf("segment %q, parent %q", first.Segment, first.Parent)
 		}
 	}
 }

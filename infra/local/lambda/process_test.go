@@ -176,10 +176,10 @@ func TestNestedInvocationsDoNotWaitForOneAnother(t *testing.T) {
 	s := start(t, Config{Processes: 1})
 	r := reported(t, s.call(t, order{Do: "nest", URL: s.url, Depth: 3}))
 	seen := map[int]bool{}
-	root, depth := parseTrace(r.Trace).root, 1
+	root, depth := parseChain(r.Trace).root, 1
 	for {
 		seen[r.PID] = true
-		got := parseTrace(r.Trace)
+		got := parseChain(r.Trace)
 		if got.root != root || got.rounds(s.arn("echo")) != depth {
 			t.Errorf("depth %d: trace %s", depth, r.Trace)
 		}
@@ -283,7 +283,7 @@ func TestRuntimeAPI(t *testing.T) {
 		return w
 	}
 	answers := make(chan result, 1)
-	inv := &invocation{id: "id-1", kind: asyncEvent, payload: []byte(`{"a":1}`), trace: trace{}.into(f.arn), done: func(r result) { answers <- r }}
+	inv := &invocation{id: "id-1", kind: asyncEvent, payload: []byte(`{"a":1}`), chain: chain{}.into(f.arn), done: func(r result) { answers <- r }}
 	if accepted, _ := f.accept(inv); !accepted {
 		t.Fatal("not accepted")
 	}

@@ -38,7 +38,7 @@ func (p *process) serveNext(w http.ResponseWriter, r *http.Request) {
 		h.Set("Lambda-Runtime-Aws-Request-Id", inv.id)
 		h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(inv.started.Add(p.f.Timeout).UnixMilli(), 10))
 		h.Set("Lambda-Runtime-Invoked-Function-Arn", p.f.arn)
-		h.Set("Lambda-Runtime-Trace-Id", inv.trace.header())
+		h.Set("Lambda-Runtime-Trace-Id", inv.chain.header())
 		if inv.clientContext != "" {
 			h.Set("Lambda-Runtime-Client-Context", inv.clientContext)
 		}

@@ -48,6 +48,7 @@ type Config struct {
 	Duplicate float64
 	Seed      uint64
 
+	Asked   func(Invocation)            // called with each event that the Invoke API was asked to run, before it runs; nil for none
 	Observe func(Invocation)            // called once per attempt that ended; nil for none
 	Output  func(function, line string) // a line a function wrote to stdout or stderr; nil drops them
 	Log     *slog.Logger                // nil is slog.Default
@@ -72,7 +73,7 @@ type Function struct {
 	OnFailure     string
 }
 
-// Invocation is one attempt at an event, after it ended.
+// Invocation is one attempt at an event. Asked is told of it before it has Queued, Init, Duration and Error, at Start.
 type Invocation struct {
 	Function  string
 	RequestID string
@@ -83,6 +84,11 @@ type Invocation struct {
 	Init      time.Duration // of the process, when this was its first event; else zero
 	Duration  time.Duration
 	Payload   []byte // the event
+	MemoryMB  int
+	TraceID   string // Root of the trace that it is part of
+	Segment   string // what its own calls name as their Parent
+	Parent    string // the Segment of the invocation that asked for it; "" when none did
+	Begins    bool   // the trace began with it: the caller sent none
 	Error     string // "" or the function error, "Type: message"
 }
 

@@ -1,28 +1,25 @@
 package lambda
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"hash/fnv"
 	"strconv"
 	"strings"
 	"time"
+
+	"example.org/realtime/infra/local/trace"
 )
 
 // maxRounds is how often a function may appear in one chain of requests before Lambda ends it (Lambda developer guide, recursive
 // loop detection: "approximately 16 times").
 const maxRounds = 16
 
-// trace is what a chain of invocations has in common: the X-Amzn-Trace-Id header, which the runtime hands to the function and the
-// SDK sends along with what the function invokes.
-type trace struct {
+// chain is the trace of an invocation: what it has in common with those before it, and how often each function was among them.
+type chain struct {
 	root    string
-	segment string // of this invocation, 16 hex digits
+	segment string // of this invocation
 	lineage []round
 }
-
-const segmentBytes = 8
 
 // round counts the invocations of one function in the chain.
 type round struct {
@@ -30,36 +27,27 @@ type round struct {
 	count    int
 }
 
-// parseTrace reads a header. What it lacks stays empty.
-func parseTrace(header string) trace {
-	var t trace
-	for field := range strings.SplitSeq(header, ";") {
-		key, value, _ := strings.Cut(strings.TrimSpace(field), "=")
-		switch key {
-		case "Root":
-			t.root = value
-		case "Parent":
-			t.segment = value
-		case "Lineage":
-			for part := range strings.SplitSeq(value, "|") {
-				function, count, _ := strings.Cut(part, ":")
-				if n, err := strconv.Atoi(count); err == nil {
-					t.lineage = append(t.lineage, round{function, n})
-				}
-			}
+// parseChain reads a caller's header. What it lacks stays empty.
+func parseChain(header string) chain {
+	h := trace.Parse(header)
+	c := chain{root: h.Root, segment: h.Parent}
+	for part := range strings.SplitSeq(h.Lineage, "|") {
+		function, count, _ := strings.Cut(part, ":")
+		if n, err := strconv.Atoi(count); err == nil {
+			c.lineage = append(c.lineage, round{function, n})
 		}
 	}
-	return t
+	return c
 }
 
-// into is the trace of an invocation of a function, in the chain t or, when t is empty, at the start of one.
-func (t trace) into(arn string) trace {
-	next := trace{root: t.root, segment: randomHex(segmentBytes)}
+// into is the chain of an invocation of a function by c or, when c is empty, the start of one.
+func (c chain) into(arn string) chain {
+	next := chain{root: c.root, segment: trace.NewSegment()}
 	if next.root == "" {
-		next.root = fmt.Sprintf("1-%08x-%s", time.Now().Unix(), randomHex(12))
+		next.root = trace.NewRoot(time.Now())
 	}
 	hash, known := hashARN(arn), false
-	for _, r := range t.lineage {
+	for _, r := range c.lineage {
 		if r.function == hash {
 			r.count++
 			known = true
@@ -73,8 +61,8 @@ func (t trace) into(arn string) trace {
 }
 
 // rounds is how often a function appears in the chain.
-func (t trace) rounds(arn string) int {
-	for _, r := range t.lineage {
+func (c chain) rounds(arn string) int {
+	for _, r := range c.lineage {
 		if r.function == hashARN(arn) {
 			return r.count
 		}
@@ -82,22 +70,16 @@ func (t trace) rounds(arn string) int {
 	return 0
 }
 
-func (t trace) header() string {
-	parts := make([]string, len(t.lineage))
-	for i, r := range t.lineage {
+func (c chain) header() string {
+	parts := make([]string, len(c.lineage))
+	for i, r := range c.lineage {
 		parts[i] = r.function + ":" + strconv.Itoa(r.count)
 	}
-	return "Root=" + t.root + ";Parent=" + t.segment + ";Sampled=0;Lineage=" + strings.Join(parts, "|")
+	return trace.Header{Root: c.root, Parent: c.segment, Lineage: strings.Join(parts, "|")}.String()
 }
 
 func hashARN(arn string) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(arn)) // never fails
 	return fmt.Sprintf("%08x", h.Sum32())
-}
-
-func randomHex(bytes int) string {
-	b := make([]byte, bytes)
-	_, _ = rand.Read(b) // never fails
-	return hex.EncodeToString(b)
 }

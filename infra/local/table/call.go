@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
+
+	"example.org/realtime/infra/local/trace"
 )
 
 // Op is one operation as Hook and After see it.
@@ -12,8 +15,13 @@ type Op struct {
 	Table string // empty for ListTables and for a batch over more than one table
 	Keys  []Key  // the items it is about: one, none for a Scan or an operation on a table, all of a batch in the order of the request
 
-	Units Units // what it consumed; After only
-	Err   error // how it failed, a failed condition for example; After only
+	TraceID string // Root of the call's X-Amzn-Trace-Id: the trace that it is part of; "" when it has none
+	Segment string // its Parent: the invocation that makes the call
+
+	Units Units // what it consumed; After and Observe only
+	Err   error // how it failed, a failed condition for example; After and Observe only
+
+	Duration time.Duration // since the call came; Observe only
 }
 
 // Key names an item, or with an empty Sort the partition that a Query reads. Numbers are in decimal, binary values as they are.
@@ -52,7 +60,8 @@ var operations = map[string]func(*Table, *request) (*call, error){
 }
 
 // do decodes and runs one operation.
-func (t *Table) do(ctx context.Context, name string, body []byte) (answer, error) {
+func (t *Table) do(ctx context.Context, name string, header trace.Header, body []byte) (answer, error) {
+	begun := time.Now()
 	decode, exists := operations[name]
 	if !exists {
 		return nil, unknownOperation(name)
@@ -65,7 +74,17 @@ func (t *Table) do(ctx context.Context, name string, body []byte) (answer, error
 	if err != nil {
 		return nil, err
 	}
-	c.op.Name = name
+	c.op.Name, c.op.TraceID, c.op.Segment = name, header.Root, header.Parent
+	result, err := t.perform(ctx, c)
+	if t.options.Observe != nil {
+		c.op.Err, c.op.Duration = err, time.Since(begun)
+		t.options.Observe(c.op)
+	}
+	return result, err
+}
+
+// perform runs a decoded operation between Hook and After.
+func (t *Table) perform(ctx context.Context, c *call) (answer, error) {
 	var skip Unprocessed
 	if t.options.Hook != nil {
 		if err := t.options.Hook(ctx, c.op); err != nil && !errors.As(err, &skip) {
@@ -74,9 +93,10 @@ func (t *Table) do(ctx context.Context, name string, body []byte) (answer, error
 	}
 	t.expire()
 	result, units, err := c.run(skip.set())
-	t.count(name, units)
+	c.op.Units = units
+	t.count(c.op.Name, units)
 	if t.options.After != nil {
-		c.op.Units, c.op.Err = units, err
+		c.op.Err = err
 		if err := t.options.After(ctx, c.op); err != nil {
 			return nil, injected(err)
 		}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"example.org/realtime/infra/local/trace"
 )
 
 const (
@@ -29,7 +31,7 @@ func (t *Table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.write(w, nil, unknownOperation("a request other than a POST with X-Amz-Target "+targetPrefix+"*"))
 		return
 	}
-	a, err := t.do(r.Context(), target, body)
+	a, err := t.do(r.Context(), target, trace.Parse(r.Header.Get(trace.Name)), body)
 	t.write(w, a, err)
 }
 

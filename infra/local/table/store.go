@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
 // store holds the items of one table. Its mutex makes every operation on an item atomic, and all of them linearizable.
@@ -14,7 +16,8 @@ type store struct {
 	name        string
 	schema      schema
 	created     time.Time
-	provisioned [2]int // read and write units; zero when billed by request
+	tell        func(Key, map[string]types.AttributeValue) // Options.Changed
+	provisioned [2]int                                     // read and write units; zero when billed by request
 
 	mu         sync.RWMutex
 	ttl        string // attribute of the time to live; empty when it is off
@@ -66,6 +69,14 @@ func (s *store) put(k key, item document, size int) {
 		s.order = nil
 	}
 	i, found := p.find(k.sort)
+	if s.tell != nil {
+		switch {
+		case item != nil:
+			s.tell(s.show(item), attributes(item))
+		case found:
+			s.tell(s.show(p.rows[i].item), nil)
+		}
+	}
 	switch {
 	case found:
 		s.bytes -= p.rows[i].size

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
 // Options of a Table. The zero value is a table without a hook whose items never expire.
@@ -32,6 +34,13 @@ type Options struct {
 	// After is called when an operation has happened, with Units and Err of the Op set. An error takes the place of the answer, as when an
 	// answer is lost: what was written stays.
 	After func(ctx context.Context, op Op) error
+
+	// Observe is told of every valid operation when its answer is known, what Hook and After made of it included.
+	Observe func(Op)
+
+	// Changed is told of every item that a table has from now on, nil when it has none of that key any more, in the order of the changes
+	// of each item. It is called with the table's lock held, so it must return soon and must not call the table.
+	Changed func(key Key, item map[string]types.AttributeValue)
 }
 
 // Table is an embedded DynamoDB with any number of tables. All its methods may be called concurrently.

@@ -11,7 +11,7 @@ func (t *Table) createTable(r *request) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &store{name: name, created: t.options.Now(), partitions: map[string]*partition{}}
+	s := &store{name: name, created: t.options.Now(), tell: t.options.Changed, partitions: map[string]*partition{}}
 	if s.schema, err = r.schema(); err != nil {
 		return nil, err
 	}
