@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"time"
+
+	"example.org/realtime/shared/contract"
 )
 
 // What the rules need from outside. The table (shared/store), the connection management API (shared/push) and Lambda
@@ -23,6 +25,7 @@ var (
 	ErrChanged   = errors.New("changed meanwhile") // read again
 	ErrBusy      = errors.New("busy")              // another invocation is at work
 	ErrThrottled = errors.New("throttled")         // 429: over the rate, or the client's buffer is full
+	ErrNotSent   = errors.New("not sent")          // the post certainly did not reach API Gateway
 )
 
 // RoomConflict answers a join or leave that a later operation has overtaken.
@@ -138,9 +141,16 @@ type Ledger interface {
 	Release(ctx context.Context, id, owner string) error
 }
 
+// Publishes reads what the Ledger has.
+type Publishes interface {
+	// Read tells what has become of a publish, consistent. ErrNotFound: there is none with that id, or none of the last
+	// 24 hours.
+	Read(ctx context.Context, id string) (contract.PublishStatus, error)
+}
+
 // Poster is the connection management API.
 type Poster interface {
-	// Post sends one text message. ErrGone: the connection has ended, or its handshake has not. ErrThrottled.
+	// Post sends one text message. ErrGone: the connection has ended, or its handshake has not. ErrThrottled. ErrNotSent.
 	Post(ctx context.Context, id string, message []byte) error
 	// Close closes the connection. ErrGone: it has ended. ErrThrottled.
 	Close(ctx context.Context, id string) error

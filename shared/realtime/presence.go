@@ -42,7 +42,7 @@ func (p *Publisher) tell(ctx context.Context, job PresenceJob) (gone []target, e
 	for range presenceRounds {
 		to := who.sockets.with(job.User, now.sockets(), ended)
 		snapshot := now.snapshot(job.User, who.timer)
-		outcome := p.deliver(ctx, to, delivery{frame: p.snapshotFrames(snapshot, encode(snapshot))})
+		outcome := p.deliver(ctx, to, delivery{frame: p.snapshotFrames(snapshot, encode(snapshot)), retries: presenceRetries})
 		p.report(ctx, contract.PresenceUpdate, outcome)
 		for _, t := range outcome.gone {
 			ended[t.ID] = true

@@ -92,7 +92,7 @@ func (p *Publisher) Publish(ctx context.Context, req *contract.Publish, hash str
 
 // clean removes sockets that a publish found gone.
 func (p *Publisher) clean(ctx context.Context, gone []target) {
-	ctx, cancel := context.WithDeadline(ctx, p.deadline(ctx).Add(-endReserve))
+	ctx, cancel := p.untilEnd(ctx)
 	defer cancel()
 	if err := p.bury(ctx, gone, p.ask); err != nil {
 		p.Log.WarnContext(ctx, "gone sockets not all removed, left to sweep", "error", err)
@@ -106,6 +106,11 @@ func (p *Publisher) deadline(ctx context.Context) time.Time {
 	return p.Now().Add(maxInvocation)
 }
 
+// untilEnd is ctx without what is kept of its time for the answer.
+func (p *Publisher) untilEnd(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, p.deadline(ctx).Sub(p.Now())-endReserve)
+}
+
 // send posts an event to its audience. An error means that nothing was posted.
 func (p *Publisher) send(ctx context.Context, req *contract.Publish, frames map[wire.Protocol][]byte) (contract.Published, []target, error) {
 	to, err := p.audience(ctx, req)
@@ -113,14 +118,14 @@ func (p *Publisher) send(ctx context.Context, req *contract.Publish, frames map[
 		return contract.Published{}, nil, err
 	}
 	to.except(req.Except)
-	d := delivery{frame: func(s Socket) []byte { return frames[s.Protocol] }}
+	d := delivery{frame: func(s Socket) []byte { return frames[s.Protocol] }, retries: eventRetries(req.Event)}
 	switch req.Event {
 	case contract.PresenceUpdate:
 		d.frame = p.snapshotFrames(*req.Presence, req.Data)
 	case contract.SystemDisconnect:
 		d.closing, d.final = true, !req.Reconnect
 	}
-	ctx, cancel := context.WithDeadline(ctx, p.deadline(ctx).Add(-endReserve))
+	ctx, cancel := p.untilEnd(ctx)
 	defer cancel()
 	o := p.deliver(ctx, to, d)
 	p.report(ctx, req.Event, o)
@@ -140,7 +145,7 @@ func (p *Publisher) report(ctx context.Context, event string, o outcome) {
 
 // Do does a job that a function asked for. An error has Lambda try again; everything in a job may happen twice.
 func (p *Publisher) Do(ctx context.Context, job Job) error {
-	ctx, cancel := context.WithDeadline(ctx, p.deadline(ctx).Add(-endReserve))
+	ctx, cancel := p.untilEnd(ctx)
 	defer cancel()
 	switch {
 	case job.Open != nil:
@@ -157,9 +162,6 @@ func (p *Publisher) Do(ctx context.Context, job Job) error {
 	return &contract.ValidationError{Field: "job", Message: "must have one of open, welcome, refuse, presence, verify"}
 }
 
-// welcomeWait is how long a welcome waits for the handshake to be done.
-const welcomeWait = 5 * time.Second
-
 // open posts the open packet, once: a second would break the client, so that one that may have been posted is not tried again.
 func (p *Publisher) open(ctx context.Context, o Open) error {
 	switch err := p.Sessions.Open(ctx, o.Connection); {
@@ -168,27 +170,27 @@ func (p *Publisher) open(ctx context.Context, o Open) error {
 	case err != nil:
 		return err
 	}
-	err := p.post(ctx, o.Connection, wire.EncodeOpen(o.Connection, p.PingInterval, p.PingTimeout, p.MaxPayload), welcomeWait)
+	err := p.post(ctx, o.Connection, wire.EncodeOpen(o.Connection, p.PingInterval, p.PingTimeout, p.MaxPayload), openRetries)
 	if err != nil && !errors.Is(err, ErrGone) {
 		p.Log.WarnContext(ctx, "open packet not posted, the client will come back", "connection_id", o.Connection, "error", err)
-		return ignoreGone(p.Poster.Close(ctx, o.Connection))
+		return p.close(ctx, o.Connection)
 	}
 	return nil
 }
 
 // welcome tells a connection that it is in its personal room, then everybody that its user is online.
 func (p *Publisher) welcome(ctx context.Context, w Welcome) error {
-	err := ignoreGone(p.post(ctx, w.Connection, readyFrame(wire.JSON, w.User), welcomeWait))
+	err := ignoreGone(p.post(ctx, w.Connection, readyFrame(wire.JSON, w.User), helloRetries))
 	return errors.Join(err, p.presence(ctx, PresenceJob{User: w.User, Version: w.Version, AtMS: w.AtMS}))
 }
 
 // refuse tells a connection why it may not stay, and closes it, told or not.
 func (p *Publisher) refuse(ctx context.Context, r Refuse) error {
-	err := p.post(ctx, r.Connection, errorFrame(wire.JSON, r.Error.Code, r.Error.Message), welcomeWait)
+	err := p.post(ctx, r.Connection, errorFrame(wire.JSON, r.Error.Code, r.Error.Message), helloRetries)
 	if errors.Is(err, ErrGone) {
 		return nil
 	}
-	return errors.Join(err, ignoreGone(p.Poster.Close(ctx, r.Connection)))
+	return errors.Join(err, p.close(ctx, r.Connection))
 }
 
 // verify asks API Gateway for each of a user's sockets, and removes the dead ones.

@@ -145,23 +145,25 @@ func TestAudiences(t *testing.T) {
 }
 
 func TestFailuresAreCountedAndEndNothing(t *testing.T) {
-	p, poster, asker, _ := newPublisher(t, chat())
-	var erased []string
-	p.Connections.(*fakeConnections).delete = func(c Connection) error { erased = append(erased, c.ID); return nil }
-	poster.fail = func(_, id string) error {
-		return map[string]error{"a=": ErrThrottled, "b=": ErrGone, "c=": errors.New("413"), "d=": context.DeadlineExceeded}[id]
-	}
-	got, err := p.Publish(t.Context(), request(t, `{"event":"notifications:new","data":{"eventKey":"k","notification":1},"to":{"all":true}}`), "")
-	want := contract.Published{Event: "notifications:new", Matched: 5, Delivered: 1, Gone: 1, Failed: 3}
-	if err != nil || got != want {
-		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
-	}
-	if diff := cmp.Diff([]Job{{Presence: &PresenceJob{User: "bob", Version: 6, AtMS: start.UnixMilli()}}}, asker.jobs); diff != "" {
-		t.Errorf("presence of the gone: %s", diff)
-	}
-	if diff := cmp.Diff([]string{"b="}, erased); diff != "" {
-		t.Errorf("erased %s", diff)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		p, poster, asker, _ := newPublisher(t, chat())
+		var erased []string
+		p.Connections.(*fakeConnections).delete = func(c Connection) error { erased = append(erased, c.ID); return nil }
+		poster.fail = func(_, id string) error {
+			return map[string]error{"a=": ErrThrottled, "b=": ErrGone, "c=": errors.New("413"), "d=": context.DeadlineExceeded}[id]
+		}
+		got, err := p.Publish(t.Context(), request(t, `{"event":"notifications:new","data":{"eventKey":"k","notification":1},"to":{"all":true}}`), "")
+		want := contract.Published{Event: "notifications:new", Matched: 5, Delivered: 1, Gone: 1, Failed: 3}
+		if err != nil || got != want {
+			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
+		}
+		if diff := cmp.Diff([]Job{{Presence: &PresenceJob{User: "bob", Version: 6, AtMS: start.UnixMilli()}}}, asker.jobs); diff != "" {
+			t.Errorf("presence of the gone: %s", diff)
+		}
+		if diff := cmp.Diff([]string{"b="}, erased); diff != "" {
+			t.Errorf("erased %s", diff)
+		}
+	})
 }
 
 func TestYoungSocketsAreTriedAgain(t *testing.T) {
