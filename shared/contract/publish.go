@@ -35,15 +35,34 @@ type Except struct {
 	Connections []string // socket ids
 }
 
-// Published is the answer to a publish: Matched = Delivered + Gone + Failed sockets.
+// Published is the answer to a publish: Matched = Delivered + Gone + Failed + Queued sockets.
 type Published struct {
-	ID        string `json:"id,omitempty"`
+	ID        string `json:"id,omitempty"` // as in the request; of a publish that is queued always one
 	Event     string `json:"event"`
 	Matched   int    `json:"matched"`
-	Delivered int    `json:"delivered"` // API Gateway took the post
-	Gone      int    `json:"gone"`      // final 410s: the client had left
-	Failed    int    `json:"failed"`    // everything else: throttled, timed out, refused
-	Duplicate bool   `json:"duplicate"` // the id was done before: this is its first answer, and nothing was posted
+	Delivered int    `json:"delivered"`        // API Gateway took the post
+	Gone      int    `json:"gone"`             // final 410s: the client had left
+	Failed    int    `json:"failed"`           // everything else: throttled, timed out, refused
+	Queued    int    `json:"queued,omitempty"` // an audience too large to wait for: it is posted to from now on, and PublishStatus counts
+	Duplicate bool   `json:"duplicate"`        // the id was done before: this is its first answer, and nothing was posted
+}
+
+// States of a publish.
+const (
+	PublishInFlight = "in_progress" // or it died, and is done when its id is published again
+	PublishDone     = "done"
+)
+
+// PublishStatus is what has become of a publish so far: Matched = Delivered + Gone + Failed + Queued sockets.
+type PublishStatus struct {
+	ID        string `json:"id"`
+	State     string `json:"state"`           // in_progress or done
+	Event     string `json:"event,omitempty"` // none before the publish was answered
+	Matched   int    `json:"matched"`         // when it is done, those that were there when their turn came
+	Delivered int    `json:"delivered"`
+	Gone      int    `json:"gone"`
+	Failed    int    `json:"failed"`
+	Queued    int    `json:"queued"` // not posted to yet; 0 when it is done
 }
 
 // published lists the events a backend may publish and whether they have an audience of their own.

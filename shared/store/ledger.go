@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 	"example.org/realtime/shared/realtime"
 )
 
-// Ledger is the PUBLISH items: realtime.Ledger.
+// Ledger is the PUBLISH items: realtime.Ledger and realtime.Publishes.
 type Ledger struct{ *table }
 
 // States of a publish, as stored.
@@ -94,4 +95,32 @@ func (l *Ledger) Release(ctx context.Context, id, owner string) error {
 		return nil
 	}
 	return err
+}
+
+// Read implements realtime.Publishes.
+func (l *Ledger) Read(ctx context.Context, id string) (contract.PublishStatus, error) {
+	const op = "read publish"
+	k := publishKey(id)
+	there, err := l.get(ctx, op, k, true)
+	if err != nil {
+		return contract.PublishStatus{}, err
+	}
+	var row publishRow
+	if err := decode(op, k, there, &row); err != nil {
+		return contract.PublishStatus{}, err
+	}
+	if there == nil || l.expired(row.Exp) {
+		return contract.PublishStatus{}, realtime.ErrNotFound
+	}
+	status := contract.PublishStatus{ID: id, State: contract.PublishInFlight}
+	if row.State != done {
+		return status, nil
+	}
+	var answer contract.Published
+	if err := json.Unmarshal([]byte(row.Result), &answer); err != nil {
+		return contract.PublishStatus{}, failure(op, k, err)
+	}
+	status.State, status.Event = contract.PublishDone, answer.Event
+	status.Matched, status.Delivered, status.Gone, status.Failed = answer.Matched, answer.Delivered, answer.Gone, answer.Failed
+	return status, nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"example.org/realtime/shared/contract"
 	"example.org/realtime/shared/realtime"
 )
 
@@ -142,5 +143,26 @@ func TestClaimsRace(t *testing.T) {
 			ok(t, err)
 			equal(t, string(result), winner)
 		}
+	})
+}
+
+func TestStatusOfAPublish(t *testing.T) {
+	onEngines(t, func(t *testing.T, s *suite) {
+		read := func(t *testing.T, id string, want contract.PublishStatus, wantErr error) {
+			t.Helper()
+			got, err := s.Ledger.Read(t.Context(), id)
+			if !errors.Is(err, wantErr) {
+				t.Fatalf("%v, want %v", err, wantErr)
+			}
+			equal(t, got, want)
+		}
+		read(t, "s1", contract.PublishStatus{}, realtime.ErrNotFound)
+		_, err := s.Ledger.Begin(t.Context(), "s1", "a", "h", start.Add(30*time.Second))
+		ok(t, err)
+		read(t, "s1", contract.PublishStatus{ID: "s1", State: "in_progress"}, nil)
+		ok(t, s.Ledger.End(t.Context(), "s1", "a", []byte(`{"id":"s1","event":"messages:new","matched":6,"delivered":3,"gone":2,"failed":1}`)))
+		read(t, "s1", contract.PublishStatus{ID: "s1", State: "done", Event: "messages:new", Matched: 6, Delivered: 3, Gone: 2, Failed: 1}, nil)
+		s.clock.Set(start.Add(24*time.Hour + time.Second))
+		read(t, "s1", contract.PublishStatus{}, realtime.ErrNotFound)
 	})
 }

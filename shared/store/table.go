@@ -53,6 +53,7 @@ var (
 	_ realtime.Participants    = (*Participants)(nil)
 	_ realtime.Members         = (*Participants)(nil)
 	_ realtime.Ledger          = (*Ledger)(nil)
+	_ realtime.Publishes       = (*Ledger)(nil)
 	_ realtime.Timers          = (*Timers)(nil)
 )
 
