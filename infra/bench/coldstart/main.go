@@ -77,15 +77,10 @@ func run(ctx context.Context, rounds int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	api, err := serveRuntime(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer api.close()
 	for round := range rounds + 1 {
 		for _, i := range rand.Perm(len(list)) { //nolint:gosec // G404: an order, no secret
 			c := &list[i]
-			ready, answer, err := api.start(ctx, c.binary, c.environment, c.event)
+			ready, answer, err := start(ctx, c.binary, c.environment, c.event)
 			if err != nil {
 				return "", err
 			}

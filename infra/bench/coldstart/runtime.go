@@ -4,68 +4,35 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // patience is how long a start may take before it counts as failed.
 const patience = 20 * time.Second
 
-// runtimeAPI is the Lambda Runtime API for one process at a time, which gets one event.
-type runtimeAPI struct {
-	address string
-	server  *http.Server
-	served  chan struct{}
-
-	mu      sync.Mutex
-	process *measured
-}
-
-// measured is a process under measurement.
-type measured struct {
+// process is the Lambda Runtime API of one process, which gets one event.
+type process struct {
 	event  []byte
 	ready  chan time.Time // it asked for its first event
 	answer chan time.Time // it has answered that
 	failed chan string    // it said that it cannot start, or that the event failed
-	asked  int
+	asked  atomic.Int64
 }
 
-func serveRuntime(ctx context.Context) (*runtimeAPI, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("runtime API: %w", err)
-	}
-	r := &runtimeAPI{address: l.Addr().String(), served: make(chan struct{})}
-	r.server = &http.Server{Handler: r, ReadHeaderTimeout: patience}
-	go func() {
-		defer close(r.served)
-		_ = r.server.Serve(l) // ends with close
-	}()
-	return r, nil
-}
-
-func (r *runtimeAPI) close() {
-	_ = r.server.Close()
-	<-r.served
-}
-
-func (r *runtimeAPI) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+func (p *process) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
-	r.mu.Lock()
-	p := r.process
-	r.mu.Unlock()
 	switch {
-	case p == nil:
-		w.WriteHeader(http.StatusGone)
-	case strings.HasSuffix(request.URL.Path, "/invocation/next"):
-		if p.asked++; p.asked > 1 {
-			<-request.Context().Done() // it has had its event, and is ended
+	case strings.HasSuffix(r.URL.Path, "/invocation/next"):
+		if p.asked.Add(1) > 1 {
+			<-r.Context().Done() // it has had its event, and is ended
 			return
 		}
 		p.ready <- now
@@ -73,11 +40,11 @@ func (r *runtimeAPI) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(now.Add(patience).UnixMilli(), 10))
 		w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:000000000000:function:measured")
 		_, _ = w.Write(p.event) // a process that does not take it is seen to end
-	case strings.HasSuffix(request.URL.Path, "/response"):
+	case strings.HasSuffix(r.URL.Path, "/response"):
 		p.answer <- now
 		w.WriteHeader(http.StatusAccepted)
 	default:
-		body, _ := io.ReadAll(request.Body) // what there is of it
+		body, _ := io.ReadAll(r.Body) // what there is of it
 		p.failed <- string(body)
 		w.WriteHeader(http.StatusAccepted)
 	}
@@ -85,16 +52,15 @@ func (r *runtimeAPI) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 
 // start runs a program until it has answered its event, and tells how long that took: from before the process is made to its first
 // request for an event, and from there to its answer.
-func (r *runtimeAPI) start(ctx context.Context, binary string, environment []string, event []byte) (ready, answer time.Duration, err error) {
+func start(ctx context.Context, binary string, environment []string, event []byte) (ready, answer time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	p := &measured{event: event, ready: make(chan time.Time, 1), answer: make(chan time.Time, 1), failed: make(chan string, 1)}
-	r.mu.Lock()
-	r.process = p
-	r.mu.Unlock()
+	p := &process{event: event, ready: make(chan time.Time, 1), answer: make(chan time.Time, 1), failed: make(chan string, 1)}
+	api := httptest.NewServer(p)
+	defer api.Close()
 	var said strings.Builder
 	cmd := exec.CommandContext(ctx, binary)
-	cmd.Env = append(environment, "AWS_LAMBDA_RUNTIME_API="+r.address)
+	cmd.Env = append(slices.Clip(environment), "AWS_LAMBDA_RUNTIME_API="+api.Listener.Addr().String())
 	cmd.Stdout, cmd.Stderr = &said, &said
 	begun := time.Now()
 	if err := cmd.Start(); err != nil {
