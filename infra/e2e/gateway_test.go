@@ -63,7 +63,7 @@ func (l *local) sendAlone(t *testing.T, c *client, message string) {
 
 // Lambda may run an asynchronous event twice: posts repeat, and nothing else does.
 func TestEventsRunTwice(t *testing.T) {
-	s := own(t, func(o *stack.Options) { o.Lambda.Duplicate = 1 })
+	s := own(t, func(o *stack.Options) { o.Faults.Duplicate = 1 })
 	alice, bob := unique("alice-"), unique("bob-")
 	b := s.connect(t, bob)
 	a := s.connect(t, alice)

@@ -67,7 +67,7 @@ func (l *log) gateway(e gateway.Event) {
 		l.line(e.ConnectionID, "closed", "%s %s", closing(e), errorText(e.Err))
 		return
 	case gateway.KindLostDisconnect:
-		about = "$disconnect lost, as LOSE_DISCONNECT says"
+		about = "$disconnect lost, as FAULTS says"
 	case gateway.PostToConnection:
 		about = fmt.Sprintf("post of %d bytes: %d", e.Bytes, e.Status)
 		if e.Status == http.StatusOK {

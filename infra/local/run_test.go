@@ -10,8 +10,8 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"example.org/realtime/infra/local/faults"
 	"example.org/realtime/infra/local/gateway"
 	"example.org/realtime/infra/local/lambda"
 	"example.org/realtime/infra/local/stack"
@@ -21,7 +21,7 @@ import (
 func TestOptions(t *testing.T) {
 	environ := []string{
 		"WS_PORT=1", "LAMBDA_PORT=2", "DYNAMODB_PORT=0", "BIND=0.0.0.0", "DYNAMODB=local", "SCHEDULE=5s", "IDLE_TIMEOUT=30s",
-		"CONNECTION_LIFE=1m", "RETRY_DELAY=600ms", "SHUFFLE=50ms", "DUPLICATE_EVENTS=0.5", "LOSE_DISCONNECT=1", "SEED=7", "RouteKeys=default", "=C:=x",
+		"CONNECTION_LIFE=1m", "RETRY_DELAY=600ms", "SHUFFLE=50ms", "FAULTS=duplicate=0.5,lose-disconnect=1,seed=7", "RouteKeys=default", "=C:=x",
 	}
 	settings := map[string]string{}
 	for _, entry := range environ {
@@ -38,7 +38,7 @@ func TestOptions(t *testing.T) {
 		}},
 		"all": {environ, stack.Options{
 			Host: "0.0.0.0", WSPort: 1, LambdaPort: 2, DynamoDBLocal: true, ScheduleEvery: 5 * time.Second, Settings: settings,
-			Lambda: lambda.Config{Scale: 0.01, Duplicate: 0.5, Seed: 7},
+			Lambda: lambda.Config{Scale: 0.01}, Faults: faults.Config{Duplicate: 0.5, LoseDisconnect: 1, Seed: 7},
 			Gateway: gateway.Config{
 				Timers: gateway.Timers{Idle: 30 * time.Second, Life: time.Minute}, Shuffle: gateway.Shuffle{Seed: 7, Jitter: 50 * time.Millisecond},
 			},
@@ -54,10 +54,7 @@ func TestOptions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if lose := got.Gateway.LoseDisconnect; name == "all" && (lose == nil || !lose("c=")) || name != "all" && lose != nil {
-				t.Error("LOSE_DISCONNECT")
-			}
-			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreFields(gateway.Config{}, "LoseDisconnect")); diff != "" {
+			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
@@ -67,7 +64,7 @@ func TestOptions(t *testing.T) {
 func TestOptionsReportEverythingWrong(t *testing.T) {
 	environ := []string{
 		"WS_PORT=65536", "LAMBDA_PORT=-1", "DYNAMODB_PORT=x", "DYNAMODB=aws", "SCHEDULE=5", "IDLE_TIMEOUT=0s", "CONNECTION_LIFE=-1s",
-		"RETRY_DELAY=x", "SHUFFLE=yes", "DUPLICATE_EVENTS=1.1", "LOSE_DISCONNECT=NaN", "SEED=-1",
+		"RETRY_DELAY=x", "SHUFFLE=yes", "FAULTS=kill=1.1",
 	}
 	o := execute(t, environ, nil)
 	problems := strings.Split(strings.TrimSpace(o.stderr.String()), "; ")
@@ -168,7 +165,7 @@ func TestLog(t *testing.T) {
 		{func() {
 			l.gateway(gateway.Event{Kind: gateway.KindClose, ConnectionID: id, Code: 1001, Reason: "Going away", Cause: gateway.CauseIdle})
 		}, id + "  closed       1001 Going away, by idle"},
-		{func() { l.gateway(gateway.Event{Kind: gateway.KindLostDisconnect, ConnectionID: id}) }, id + "  gateway      $disconnect lost, as LOSE_DISCONNECT says"},
+		{func() { l.gateway(gateway.Event{Kind: gateway.KindLostDisconnect, ConnectionID: id}) }, id + "  gateway      $disconnect lost, as FAULTS says"},
 		{func() {
 			l.gateway(gateway.Event{Kind: gateway.PostToConnection, ConnectionID: id, Bytes: 129, Status: 200})
 		}, id + "  gateway      129 bytes sent"},

@@ -3,10 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
+	"example.org/realtime/infra/local/faults"
 	"example.org/realtime/infra/local/gateway"
 	"example.org/realtime/infra/local/stack"
 )
@@ -23,9 +23,7 @@ import (
 //	IDLE_TIMEOUT, CONNECTION_LIFE         durations in the place of API Gateway's 10 minutes and 2 hours
 //	RETRY_DELAY                           a duration in the place of the minute before an asynchronous event is tried again
 //	SHUFFLE                               a duration: the messages of a connection run in any order, each held back up to so long
-//	LOSE_DISCONNECT                       the share (0 to 1) of connections whose $disconnect is lost
-//	DUPLICATE_EVENTS                      the share (0 to 1) of asynchronous events that run twice
-//	SEED                                  makes the choices of the three above repeatable
+//	FAULTS                                what goes wrong, as in throttled=0.1,kill=0.05,seed=7; the seed is SHUFFLE's too
 
 // options reads all settings and reports everything that is wrong with them.
 func (c *command) options() (stack.Options, error) {
@@ -53,14 +51,10 @@ func (c *command) options() (stack.Options, error) {
 	default:
 		r.wrong("DYNAMODB: %q is not a choice: give embedded or local", d)
 	}
-	seed := r.number("SEED")
+	o.Faults = r.faults("FAULTS")
 	o.Lambda.Scale = r.duration("RETRY_DELAY").Minutes()
-	o.Lambda.Duplicate, o.Lambda.Seed = r.share("DUPLICATE_EVENTS"), seed
 	o.Gateway.Timers = gateway.Timers{Idle: r.duration("IDLE_TIMEOUT"), Life: r.duration("CONNECTION_LIFE")}
-	o.Gateway.Shuffle = gateway.Shuffle{Seed: seed, Jitter: r.duration("SHUFFLE")}
-	if share := r.share("LOSE_DISCONNECT"); share > 0 {
-		o.Gateway.LoseDisconnect = gateway.Lose(share, seed)
-	}
+	o.Gateway.Shuffle = gateway.Shuffle{Seed: o.Faults.Seed, Jitter: r.duration("SHUFFLE")}
 	return o, errors.Join(r.problems...)
 }
 
@@ -96,27 +90,10 @@ func (r *reader) duration(name string) time.Duration {
 	return d
 }
 
-func (r *reader) share(name string) float64 {
-	s := r.getenv(name)
-	if s == "" {
-		return 0
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil || !(f >= 0 && f <= 1) {
-		r.wrong("%s: %q is no share: give a number from 0 to 1", name, s)
-		return 0
-	}
-	return f
-}
-
-func (r *reader) number(name string) uint64 {
-	s := r.getenv(name)
-	if s == "" {
-		return 0
-	}
-	n, err := strconv.ParseUint(s, 10, 64)
+func (r *reader) faults(name string) faults.Config {
+	c, err := faults.Parse(r.getenv(name))
 	if err != nil {
-		r.wrong("%s: %q is no whole number", name, s)
+		r.wrong("%s: %v", name, err)
 	}
-	return n
+	return c
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.org/realtime/infra/local/faults"
 	"example.org/realtime/shared/contract"
 )
 
@@ -251,6 +252,24 @@ func TestOptions(t *testing.T) {
 	}
 	if diff := cmp.Diff(taken, named); diff != "" {
 		t.Errorf("options: -code +README\n%s", diff)
+	}
+}
+
+// The faults are those that FAULTS takes.
+func TestFaults(t *testing.T) {
+	taken, named := map[string]bool{}, map[string]bool{}
+	for _, key := range faults.Keys() {
+		taken[key.Name] = true
+	}
+	for _, table := range read(t).tablesOf(t, "fault", "meaning") {
+		for _, row := range table.rows[1:] {
+			for _, name := range code(row[0]) {
+				named[name] = true
+			}
+		}
+	}
+	if diff := cmp.Diff(taken, named); diff != "" {
+		t.Errorf("faults: -code +README\n%s", diff)
 	}
 }
 

@@ -66,7 +66,7 @@ func TestLiveness(t *testing.T) {
 	settings := map[string]string{"SOCKET_PING_INTERVAL_MS": "1000", "SOCKET_PING_TIMEOUT_MS": "2500"}
 	node(t, start(t, settings, func(o *stack.Options) {
 		o.ScheduleEvery = 250 * time.Millisecond
-		o.Gateway.LoseDisconnect = func(string) bool { return true }
+		o.Faults.LoseDisconnect = 1
 	}), "liveness.js")
 }
 
@@ -76,7 +76,7 @@ func TestHostile(t *testing.T) {
 	clients(t)
 	var posted sync.Map // by connection
 	node(t, start(t, nil, func(o *stack.Options) {
-		o.Lambda.Duplicate = 1
+		o.Faults.Duplicate = 1
 		o.Table.Hook = func(_ context.Context, op table.Op) error {
 			if op.Name == "UpdateItem" {
 				time.Sleep(200 * time.Millisecond)

@@ -144,21 +144,18 @@ func TestInspection(t *testing.T) {
 	}
 }
 
-func TestLose(t *testing.T) {
-	for share, want := range map[float64][2]int{0: {0, 0}, 0.5: {400, 600}, 1: {1000, 1000}} {
-		lose, again := Lose(share, 7), Lose(share, 7)
-		lost := 0
-		for range 1000 {
-			l := lose("")
-			if l {
-				lost++
-			}
-			if again("") != l {
-				t.Fatal("another seed, or none")
-			}
-		}
-		if lost < want[0] || lost > want[1] {
-			t.Errorf("%v of 1000: %d", share, lost)
-		}
+func TestNewConnectionID(t *testing.T) {
+	ids := []string{"AAAAAAAAAAAAAAA=", ""}
+	a := start(t, Config{NewConnectionID: func() string {
+		id := ids[0]
+		ids = ids[1:]
+		return id
+	}}, nil)
+	first, second := a.dial(), a.dial()
+	if first.id != "AAAAAAAAAAAAAAA=" || !validID(first.id) || !validID(second.id) {
+		t.Errorf("ids %q and %q", first.id, second.id)
+	}
+	if got := a.post(first.id, "hello"); got != http.StatusOK {
+		t.Errorf("post: %d", got)
 	}
 }

@@ -55,8 +55,12 @@ type Config struct {
 
 	Shuffle Shuffle // zero = off
 
-	// LoseDisconnect decides per connection whether its $disconnect never happens; nil = none is lost. See Lose.
+	// LoseDisconnect decides per connection whether its $disconnect never happens; nil = none is lost.
 	LoseDisconnect func(connectionID string) bool
+
+	// NewConnectionID gives the next connection its id, 11 bytes in base64 (RFC 4648, URL safe) that none had before; nil, or "" from it,
+	// = one by time and chance.
+	NewConnectionID func() string
 
 	// RequireSignature refuses management requests that carry no Signature Version 4 of the service execute-api and of Region
 	// with 403. Only the presence and the credential scope are checked: the gateway knows no secret.

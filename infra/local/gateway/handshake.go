@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -21,7 +22,7 @@ var errDeclined = errors.New("$connect declined")
 // connect serves a handshake. The upgrade is held until the authorizer and $connect have answered.
 func (g *Gateway) connect(w http.ResponseWriter, r *http.Request) {
 	now := g.cfg.Now()
-	c := &conn{g: g, id: newID(now), connectedAt: now, domain: g.cfg.DomainName, userAgent: r.UserAgent()}
+	c := &conn{g: g, id: g.connectionID(now), connectedAt: now, domain: g.cfg.DomainName, userAgent: r.UserAgent()}
 	if c.domain == "" {
 		c.domain = r.Host
 	}
@@ -48,6 +49,16 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request) {
 	if err := c.open(w, r, header); err != nil { //nolint:contextcheck // the connection outlives the request
 		g.cfg.Log.Error("upgrade failed", "connection", c.id, "error", err)
 	}
+}
+
+// connectionID is that of a handshake that comes now.
+func (g *Gateway) connectionID(now time.Time) string {
+	if g.cfg.NewConnectionID != nil {
+		if id := g.cfg.NewConnectionID(); id != "" {
+			return id
+		}
+	}
+	return newID(now)
 }
 
 // upgradable reports why r cannot become a WebSocket connection, and the status that says so.

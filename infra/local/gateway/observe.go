@@ -1,11 +1,6 @@
 package gateway
 
-import (
-	"math"
-	"math/rand/v2"
-	"sync"
-	"time"
-)
+import "time"
 
 // The kinds of an Event. Those of the management API are the operations' names, as Fault gets them.
 const (
@@ -69,16 +64,4 @@ type Fault struct {
 	Cut    bool          // the client's socket is cut first, without a close frame: the connection is then truly gone
 	Status int           // answered instead of the operation: 403, 410 (of a connection that lives on), 413, 429, 500; 0 = none
 	After  bool          // the operation is carried out before Delay, and only its answer is lost or replaced by Status
-}
-
-// Lose returns a LoseDisconnect that loses the given share (0 to 1) of all $disconnects, the same ones for the same seed when the
-// connections end in the same order.
-func Lose(share float64, seed uint64) func(connectionID string) bool {
-	var mu sync.Mutex
-	random := rand.New(rand.NewPCG(seed, math.MaxUint64)) //nolint:gosec // G404: reproducible, no secret
-	return func(string) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return random.Float64() < share
-	}
 }

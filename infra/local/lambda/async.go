@@ -36,19 +36,18 @@ type event struct {
 	last  []byte // the error of the last try
 }
 
-// acceptEvent takes an asynchronous event, or, when the configuration says so, the same one twice.
+// acceptEvent takes an asynchronous event, or, when Config.Duplicate says so, the same one twice.
 func (s *Service) acceptEvent(f *function, inv *invocation) bool {
 	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
 		return false
 	}
-	twice := s.random.Float64() < s.config.Duplicate
-	s.mu.Unlock()
 	s.asked(f, inv)
 	inv.expires = inv.accepted.Add(s.scaled(f.EventAge))
 	s.try(&event{f: f, first: *inv})
-	if twice {
+	if s.config.Duplicate != nil && s.config.Duplicate(f.Name) {
 		s.try(&event{f: f, first: *inv})
 	}
 	return true

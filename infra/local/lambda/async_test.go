@@ -1,7 +1,6 @@
 package lambda
 
 import (
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -80,33 +79,14 @@ func TestEventAge(t *testing.T) {
 }
 
 func TestEventMayRunTwice(t *testing.T) {
-	s := start(t, Config{Duplicate: 1})
+	s := start(t, Config{Duplicate: func(function string) bool { return function == "echo" }})
 	s.event(t, order{})
 	runs := s.observed(t, 2)
 	if runs[0].RequestID != runs[1].RequestID {
 		t.Errorf("%+v", runs)
 	}
-}
-
-// The same seed duplicates the same events.
-func TestDuplicatesAreSeeded(t *testing.T) {
-	choices := func(seed uint64) (doubled []int) {
-		s := start(t, Config{Duplicate: 0.5, Seed: seed}, func(f *Function) { f.ReservedConcurrency = new(0) })
-		f := s.functions["echo"]
-		for i := range 64 {
-			before := len(f.waiting)
-			s.event(t, order{})
-			if len(f.waiting) == before+2 {
-				doubled = append(doubled, i)
-			}
-		}
-		return doubled
-	}
-	one, again, other := choices(1), choices(1), choices(2)
-	if len(one) == 0 || len(one) == 64 {
-		t.Fatalf("%d of 64 doubled", len(one))
-	}
-	if !slices.Equal(one, again) || slices.Equal(one, other) {
-		t.Errorf("seed 1: %v, again %v, seed 2: %v", one, again, other)
+	reported(t, s.call(t, order{})) // what is not asynchronous runs once
+	if got := s.observed(t, 3); len(got) != 3 {
+		t.Errorf("%d runs", len(got))
 	}
 }

@@ -105,6 +105,9 @@ func (f *function) assign(p *process, inv *invocation) {
 	p.current = inv
 	inv.started = time.Now()
 	inv.init, p.init = p.init, 0
+	if kill := f.service.config.Kill; kill != nil {
+		p.calls = kill(f.Name)
+	}
 	inv.timer = time.AfterFunc(f.Timeout, func() { f.expire(p, inv) })
 	p.work <- inv // never blocks: a process has one event
 }
@@ -177,6 +180,7 @@ func (f *function) expire(p *process, inv *invocation) {
 // exited removes a process. An event it had fails; a process that never got ready fails the event that waits longest, so that a
 // function that cannot start answers every event with its error.
 func (f *function) exited(p *process, initError []byte, reason string) {
+	f.service.tokens.Delete(p.token)
 	f.mu.Lock()
 	delete(f.processes, p)
 	if p.doomed {

@@ -112,6 +112,9 @@ func bootstrap() {
 			select {}
 		case "get": // wait at a gate
 			get(ctx, o.URL)
+		case "get twice":
+			get(ctx, o.URL)
+			get(ctx, o.URL)
 		case "print":
 			fmt.Println("to stdout")
 			fmt.Fprintln(os.Stderr, "to stderr")
@@ -167,6 +170,7 @@ func get(ctx context.Context, url string) {
 	if err != nil {
 		return
 	}
+	request.Header.Set("X-Amz-Security-Token", os.Getenv("AWS_SESSION_TOKEN"))
 	r, err := http.DefaultClient.Do(request)
 	if err == nil {
 		_, _ = io.Copy(io.Discard, bufio.NewReader(r.Body))

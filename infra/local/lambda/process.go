@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"net"
@@ -19,16 +20,17 @@ import (
 // init, then once more within the function's own timeout).
 const initGrace = 10 * time.Second
 
-// AccessKeyID is what functions get for an access key, a secret and a session token. Nothing here checks a signature, but DynamoDB Local
-// keeps a database for each access key.
+// AccessKeyID is what functions get for an access key and a secret. Nothing here checks a signature, but DynamoDB Local keeps a database for
+// each access key. The session token is each process's own, by which Watch knows whose call it is.
 const AccessKeyID = "local"
 
 // process is a child process with a Runtime API of its own.
 type process struct {
-	f    *function
-	name string // the log stream's
-	work chan *invocation
-	out  *output
+	f     *function
+	name  string // the log stream's
+	token string // the session token's
+	work  chan *invocation
+	out   *output
 
 	// Guarded by f.mu.
 	launched  time.Time
@@ -36,6 +38,7 @@ type process struct {
 	init      time.Duration // until it was ready; zero once told
 	ready     bool          // has asked for an event
 	current   *invocation
+	calls     int // until it is killed; zero: it is not
 	pid       int // zero before the start and after the end
 	doomed    bool
 	initError []byte
@@ -43,7 +46,8 @@ type process struct {
 }
 
 func newProcess(f *function, number int) *process {
-	p := &process{f: f, work: make(chan *invocation, 1), launched: time.Now()}
+	p := &process{f: f, token: rand.Text(), work: make(chan *invocation, 1), launched: time.Now()}
+	f.service.tokens.Store(p.token, p)
 	p.name = p.launched.UTC().Format("2006/01/02") + "/[" + latest + "]" + strconv.Itoa(number)
 	p.out = &output{line: p.wrote}
 	p.initTimer = time.AfterFunc(initGrace+f.Timeout, func() {
@@ -171,7 +175,7 @@ func (p *process) environment(runtimeAPI string) []string {
 		"AWS_LAMBDA_RUNTIME_API":          runtimeAPI,
 		"AWS_REGION":                      p.f.service.config.Region,
 		"AWS_SECRET_ACCESS_KEY":           AccessKeyID,
-		"AWS_SESSION_TOKEN":               AccessKeyID,
+		"AWS_SESSION_TOKEN":               p.token,
 		"LAMBDA_RUNTIME_DIR":              "/var/runtime",
 		"LAMBDA_TASK_ROOT":                filepath.Dir(p.f.Binary),
 		"LANG":                            "en_US.UTF-8",

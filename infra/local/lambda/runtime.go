@@ -70,6 +70,10 @@ func (p *process) serveError(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *process) answer(w http.ResponseWriter, r *http.Request, res result, status int) {
+	if p.called(true) {
+		<-r.Context().Done() // the process has gone
+		return
+	}
 	p.out.drain()
 	if !p.f.settle(p, r.PathValue("id"), res) {
 		runtimeError(w, http.StatusBadRequest, "InvalidRequestID", "no event of that id is running here")

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -43,10 +42,12 @@ type Config struct {
 	Queue int
 	// Scale multiplies the waiting times of asynchronous events (retries, age): 0.01 makes a minute 600 ms. Zero is 1.
 	Scale float64
-	// Duplicate is the share of asynchronous events that run twice, 0 to 1, as Lambda's at-least-once delivery may. Seed makes the
-	// choice repeatable.
-	Duplicate float64
-	Seed      uint64
+	// Duplicate decides about an asynchronous event of a function whether it runs twice, as Lambda's at-least-once delivery may; nil: none
+	// does.
+	Duplicate func(function string) bool
+	// Kill decides, as an invocation begins, with which of the calls that Watch sees its process is killed: 1 is the first, and an
+	// invocation that makes fewer dies with its answer. 0 spares it; nil spares all.
+	Kill func(function string) int
 
 	Asked   func(Invocation)            // called with each event that the Invoke API was asked to run, before it runs; nil for none
 	Observe func(Invocation)            // called once per attempt that ended; nil for none
@@ -98,10 +99,10 @@ type Service struct {
 	functions map[string]*function // by name and alias
 	log       *slog.Logger
 	processes sync.WaitGroup
+	tokens    sync.Map // *process by the session token of its credentials
 
 	mu       sync.Mutex
 	closed   bool
-	random   *rand.Rand
 	active   map[string]caller // running events, by the segment of their trace header
 	retries  map[*event]*time.Timer
 	failures []Failure
@@ -129,7 +130,6 @@ func New(c Config) (*Service, error) {
 	}
 	s := &Service{
 		config: c, log: c.Log, functions: map[string]*function{},
-		random: rand.New(rand.NewPCG(c.Seed, c.Seed)), //nolint:gosec // G404: which events run twice must be repeatable
 		active: map[string]caller{}, retries: map[*event]*time.Timer{},
 	}
 	for _, f := range c.Functions {

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 
+	"example.org/realtime/infra/local/faults"
 	"example.org/realtime/infra/local/gateway"
 	"example.org/realtime/infra/local/lambda"
 	"example.org/realtime/infra/local/schedule"
@@ -60,7 +61,11 @@ type Options struct {
 	// ScheduleEvery takes the place of the rate of every schedule; zero keeps the template's.
 	ScheduleEvery time.Duration
 
-	// Table, Lambda and Gateway are passed on. What the stack knows from the template (functions, routes, stage) it fills in.
+	// Faults is what goes wrong at first; Stack.Faults changes it. What happens in a table or functions that run elsewhere it does not reach.
+	Faults faults.Config
+
+	// Table, Lambda and Gateway are passed on. What the stack knows from the template (functions, routes, stage) it fills in. Their own
+	// hooks come before Faults.
 	Table   table.Options
 	Lambda  lambda.Config
 	Gateway gateway.Config
@@ -74,6 +79,7 @@ type Stack struct {
 	Gateway   *gateway.Gateway
 	Functions *lambda.Service // nil with Options.LambdaEndpoint
 	Table     *table.Table    // nil unless it is embedded
+	Faults    *faults.Faults
 
 	TableName           string
 	URL                 string // where clients connect: ws://127.0.0.1:3001/local
@@ -110,6 +116,9 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 }
 
 func (s *Stack) start(ctx context.Context) error {
+	if err := s.prepareFaults(); err != nil {
+		return err
+	}
 	ws, err := s.listen(ctx, "WS_PORT", s.options.WSPort)
 	if err != nil {
 		return err
@@ -133,11 +142,14 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := s.load(); err != nil {
 		return err
 	}
-	if err := s.startTable(ctx, dynamo); err != nil {
+	if err := s.startTable(ctx); err != nil {
 		return err
 	}
 	if err := s.startFunctions(ctx, invoke); err != nil {
 		return err
+	}
+	if s.Table != nil {
+		s.serve(dynamo, s.watched(s.Table))
 	}
 	if err := s.startGateway(ws); err != nil {
 		return err
@@ -210,7 +222,7 @@ func (s *Stack) startFunctions(ctx context.Context, l net.Listener) error {
 		return err
 	}
 	s.closers = append(s.closers, s.Functions.Close)
-	s.serve(l, s.Functions.Handler())
+	s.serve(l, s.watched(s.Functions.Handler()))
 	return nil
 }
 
@@ -247,7 +259,7 @@ func (s *Stack) startGateway(l net.Listener) error {
 		return err
 	}
 	s.closers = append(s.closers, s.Gateway.Close)
-	s.serve(l, s.Gateway)
+	s.serve(l, s.watched(s.Gateway))
 	return nil
 }
 

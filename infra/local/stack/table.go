@@ -19,8 +19,8 @@ import (
 // answerTime is how long a service that should run already has to answer.
 const answerTime = 3 * time.Second
 
-// startTable starts the table's service, unless there is one, and creates the table of the template in it.
-func (s *Stack) startTable(ctx context.Context, l net.Listener) error {
+// startTable starts the table's service, unless there is one, and creates the table of the template in it. The embedded one is served later.
+func (s *Stack) startTable(ctx context.Context) error {
 	switch {
 	case s.options.DynamoDBEndpoint != "":
 		if err := reachable(ctx, "DYNAMODB_ENDPOINT", s.DynamoDBEndpoint, "leave it out for the embedded table"); err != nil {
@@ -32,7 +32,6 @@ func (s *Stack) startTable(ctx context.Context, l net.Listener) error {
 		}
 	default:
 		s.Table = table.New(s.options.Table)
-		s.serve(l, s.Table)
 	}
 	return s.createTable(ctx)
 }
@@ -74,6 +73,9 @@ func (s *Stack) createTable(ctx context.Context) error {
 	create := definition.Create
 	create.TableName = &s.TableName
 	client := s.DynamoDB()
+	if s.Table != nil {
+		client = s.Table.Client()
+	}
 	_, err := client.CreateTable(ctx, create)
 	var there *types.ResourceInUseException
 	if errors.As(err, &there) {
