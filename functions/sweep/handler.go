@@ -6,19 +6,27 @@ import (
 	"log/slog"
 
 	"example.org/realtime/shared/logs"
+	"example.org/realtime/shared/realtime"
 )
 
-type rule interface {
+type rules interface {
 	Sweep(ctx context.Context) error
+	Work(ctx context.Context, w realtime.Worker) error
 }
 
 type sweep struct {
-	rule rule
+	rules rules
 }
 
-// handle does one run, whatever is in the event of the schedule.
-func (s *sweep) handle(ctx context.Context, _ json.RawMessage) (struct{}, error) {
-	return struct{}{}, s.rule.Sweep(ctx)
+// handle does one run, whatever is in the event of the schedule, or the part of one that sweep has asked itself for.
+func (s *sweep) handle(ctx context.Context, raw json.RawMessage) (struct{}, error) {
+	var event struct {
+		Worker *realtime.Worker `json:"worker"`
+	}
+	if err := json.Unmarshal(raw, &event); err == nil && event.Worker != nil {
+		return struct{}{}, s.rules.Work(ctx, *event.Worker)
+	}
+	return struct{}{}, s.rules.Sweep(ctx)
 }
 
 func describe(_ json.RawMessage, _ struct{}, err error) (outcome string, attrs []slog.Attr) {

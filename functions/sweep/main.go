@@ -47,19 +47,22 @@ func build(ctx context.Context, getenv func(string) string) (func(context.Contex
 	}
 	log := logs.New(os.Stdout, function, cfg.LogLevel)
 	table := store.New(dynamodb.NewFromConfig(aws), cfg.TableName, time.Now)
+	api := lambdaapi.NewFromConfig(aws)
 	s := &sweep{&realtime.Sweeper{
 		Walker:       table.Connections,
 		Connections:  table.Connections,
 		Presences:    table.Presences,
 		Rooms:        table.Rooms,
 		Timers:       table.Timers,
+		Workers:      invoke.NewSweep(api, lambdacontext.FunctionName),
 		Poster:       poster,
-		Asker:        invoke.NewPublish(lambdaapi.NewFromConfig(aws), cfg.PublishFunction),
+		Asker:        invoke.NewPublish(api, cfg.PublishFunction),
 		Metrics:      metrics.New(os.Stdout, lambdacontext.FunctionName, time.Now),
 		Log:          log,
 		Now:          time.Now,
 		PresenceTTL:  cfg.PresenceTTL,
 		RPS:          cfg.SweepRPS,
+		PerWorker:    realtime.SweepPerWorker,
 		CloseExpired: !cfg.TokenExpiryIgnore,
 		Snapshot:     !cfg.Production,
 		PingInterval: cfg.PingInterval,

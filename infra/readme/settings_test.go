@@ -252,11 +252,12 @@ func permit(row []string, statement map[string]any) {
 			add(2, ", ", parts[len(parts)-3])
 		}
 	case actions[0] == "lambda:InvokeFunction":
-		invoked := flat(statement["Resource"])[0]
-		if strings.HasSuffix(invoked, "-publish") {
-			add(3, ", ", "publish")
-		} else {
-			add(3, ", ", "`"+invoked+"`")
+		for _, invoked := range flat(statement["Resource"]) {
+			if _, own, ok := strings.Cut(invoked, "${AWS::StackName}-"); ok {
+				add(3, ", ", own)
+			} else {
+				add(3, ", ", "`"+invoked+"`")
+			}
 		}
 	case actions[0] == "secretsmanager:GetSecretValue":
 		add(4, ", ", "the key's")

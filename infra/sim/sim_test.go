@@ -15,7 +15,7 @@ var (
 )
 
 // calm limits: presence is global, and nobody reaches a limit.
-var calm = limits{presenceGlobalMax: 200, socketsPerUser: 32, roomsPerSocket: 100}
+var calm = limits{presenceGlobalMax: 200, socketsPerUser: 32, roomsPerSocket: 100, sweepRPS: 1000}
 
 // TestPromises plays seeds and holds each settled world to its promises. A seed that fails is printed and replays:
 // make sim SEEDS=1 SEED=17.

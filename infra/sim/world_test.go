@@ -65,6 +65,8 @@ type limits struct {
 	presenceGlobalMax int
 	socketsPerUser    int
 	roomsPerSocket    int
+	sweepRPS          int
+	sweepPerWorker    int // 0: a sweep is never split
 }
 
 func newWorld(t *testing.T, seed uint64, f faults, l limits, wrap func(*ports)) *world {
@@ -90,8 +92,8 @@ func newWorld(t *testing.T, seed uint64, f faults, l limits, wrap func(*ports)) 
 	w.roster = &realtime.Roster{Participants: p.roster, Members: p.members, Presences: p.presences, Rooms: p.rooms, Now: time.Now}
 	w.sweeper = &realtime.Sweeper{
 		Walker: p.connections, Connections: p.connections, Presences: p.presences, Rooms: p.rooms, Timers: p.timers,
-		Poster: w, Asker: w, Metrics: noMetrics{}, Log: log, Now: time.Now,
-		PresenceTTL: contract.PresenceTTL, RPS: 1000, CloseExpired: true, PingInterval: pingInterval, PingTimeout: pingTimeout,
+		Workers: w, Poster: w, Asker: w, Metrics: noMetrics{}, Log: log, Now: time.Now,
+		PresenceTTL: contract.PresenceTTL, RPS: l.sweepRPS, PerWorker: l.sweepPerWorker, CloseExpired: true, PingInterval: pingInterval, PingTimeout: pingTimeout,
 	}
 	return w
 }
@@ -242,6 +244,27 @@ func (w *world) async(name string, raw []byte) {
 // sweep is one tick of the schedule.
 func (w *world) sweep() error {
 	return w.invoke("sweep "+time.Now().String(), 55*time.Second, true, w.sweeper.Sweep)
+}
+
+// Start is an asynchronous invocation of a worker of sweep, which Lambda does not try again.
+func (w *world) Start(ctx context.Context, part realtime.Worker) error {
+	what := fmt.Sprint("worker ", part.Shards)
+	if err := w.step(ctx, "ask", what); err != nil {
+		return err
+	}
+	r := w.rand("async", what)
+	copies := 1
+	if w.chance(r, w.faults.double) {
+		copies = 2
+	}
+	for range copies {
+		pause := between(r, 2*time.Millisecond, 300*time.Millisecond)
+		w.running.Go(func() {
+			time.Sleep(pause)
+			_ = w.invoke(fmt.Sprint(what, time.Now()), 55*time.Second, true, func(ctx context.Context) error { return w.sweeper.Work(ctx, part) })
+		})
+	}
+	return nil
 }
 
 // settle ends all faults and lets everything come to rest, sweeping every minute.

@@ -280,6 +280,7 @@ def aws_cli(functions):
 
 def end(functions, clients):
     expect(functions.invoke("SweepFunction", "sweep.json"), {})
+    expect(functions.invoke("SweepFunction", "sweep-worker.json"), {})
     expect(functions.invoke("PublishFunction", "publish/system-disconnect.json")["delivered"], 1)
     clients.wait(CONNECTION, is_event("system:disconnect", reason="maintenance"))
     clients.wait_closed(CONNECTION)

@@ -17,6 +17,7 @@ import (
 
 var (
 	_ realtime.Asker   = (*Publish)(nil)
+	_ realtime.Workers = (*Sweep)(nil)
 	_ realtime.Members = (*Membership)(nil)
 )
 
@@ -63,6 +64,21 @@ func TestAsk(t *testing.T) {
 	publish := NewPublish(client(func(context.Context, *lambda.InvokeInput) (*lambda.InvokeOutput, error) { return nil, failed }), "rt-publish")
 	if err := publish.Ask(t.Context(), realtime.Job{}); !errors.Is(err, failed) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestStart(t *testing.T) {
+	failed := errors.New("throttled")
+	for _, want := range []error{nil, failed} {
+		sweep := NewSweep(client(func(_ context.Context, in *lambda.InvokeInput) (*lambda.InvokeOutput, error) {
+			if *in.FunctionName != "rt-sweep" || in.InvocationType != types.InvocationTypeEvent || string(in.Payload) != `{"worker":{"shards":[8,9],"rps":62.5}}` {
+				t.Errorf("%s of %s with %s", in.InvocationType, *in.FunctionName, in.Payload)
+			}
+			return &lambda.InvokeOutput{StatusCode: 202}, want
+		}), "rt-sweep")
+		if err := sweep.Start(t.Context(), realtime.Worker{Shards: []int{8, 9}, RPS: 62.5}); !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
 	}
 }
 

@@ -1,4 +1,5 @@
-// Package invoke invokes other functions: publish, for a job, and the team's own membership function.
+// Package invoke invokes other functions: publish, for a job, sweep, for a part of its work, and the team's own membership
+// function.
 package invoke
 
 import (
@@ -28,19 +29,21 @@ func NewPublish(client API, function string) *Publish { return &Publish{client, 
 
 // Ask queues the job; Lambda invokes publish soon, and again when it fails.
 func (p *Publish) Ask(ctx context.Context, job realtime.Job) error {
-	payload, err := json.Marshal(struct {
+	payload := struct {
 		Job realtime.Job `json:"job"`
-	}{job})
-	if err != nil {
-		return fmt.Errorf("ask publish: %w", err)
-	}
-	_, err = p.client.Invoke(ctx, &lambda.InvokeInput{
-		FunctionName:   &p.function,
-		InvocationType: types.InvocationTypeEvent,
-		Payload:        payload,
-	})
-	if err != nil {
+	}{job}
+	if err := queue(ctx, p.client, p.function, payload); err != nil {
 		return fmt.Errorf("ask publish: %w", err)
 	}
 	return nil
+}
+
+// queue invokes a function asynchronously.
+func queue(ctx context.Context, client API, function string, event any) error {
+	payload, err := json.Marshal(event)
+	if err != nil {
+		return err
+	}
+	_, err = client.Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, InvocationType: types.InvocationTypeEvent, Payload: payload})
+	return err
 }

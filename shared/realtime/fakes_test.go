@@ -102,18 +102,37 @@ func (f fakeMembers) Allowed(_ context.Context, user, conversation string) error
 }
 
 type fakeTimers struct {
-	begin func(now, lease time.Time) (Timer, error)
-	save  func(Timer) error
-	end   func(Timer) error
+	begin func(l Lease) (Timer, error)
+	save  func(shard int, t ShardTimer) error
+	end   func(l Lease, t Timer) error
 	read  func() (Timer, error)
 }
 
-func (f *fakeTimers) Begin(_ context.Context, _ string, now, lease time.Time) (Timer, error) {
-	return f.begin(now, lease)
+func (f *fakeTimers) Begin(_ context.Context, l Lease, _ time.Time) (Timer, error) {
+	return f.begin(l)
 }
-func (f *fakeTimers) Save(_ context.Context, _ string, t Timer) error { return f.save(t) }
-func (f *fakeTimers) End(_ context.Context, _ string, t Timer) error  { return f.end(t) }
-func (f *fakeTimers) Read(context.Context) (Timer, error)             { return f.read() }
+
+func (f *fakeTimers) Save(_ context.Context, _ Lease, shard int, t ShardTimer) error {
+	return f.save(shard, t)
+}
+func (f *fakeTimers) End(_ context.Context, l Lease, t Timer) error { return f.end(l, t) }
+func (f *fakeTimers) Read(context.Context) (Timer, error)           { return f.read() }
+
+// fakeWorkers keeps the workers, unless fail has another answer.
+type fakeWorkers struct {
+	fail    func(w Worker) error
+	started []Worker
+}
+
+func (f *fakeWorkers) Start(_ context.Context, w Worker) error {
+	if f.fail != nil {
+		if err := f.fail(w); err != nil {
+			return err
+		}
+	}
+	f.started = append(f.started, w)
+	return nil
+}
 
 // fakePoster keeps what is posted, unless fail has another answer.
 type fakePoster struct {

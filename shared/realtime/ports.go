@@ -175,44 +175,69 @@ func Shard(id string) int {
 
 // Timer is the state of sweep, from which it goes on after a stop or a crash.
 type Timer struct {
-	Walk   Walk
-	Active int // connections counted in the last whole cycle
+	Active int // connections, as last counted
 	Peak   int // the most that ever were
 	Shards [Shards]ShardTimer
 }
 
-// Walk is where sweep is: in Shard, past the connection After ("" at its beginning).
-type Walk struct {
-	Shard   int
-	After   string
-	Started time.Time // of the walk through this shard; zero: not begun
-	Verify  bool      // it verifies every silent connection
-	Count   int       // connections counted so far
-}
-
 // ShardTimer is what sweep knows of a shard.
 type ShardTimer struct {
-	Walked   time.Time // when its last whole walk began
-	Verified time.Time // when the last whole walk began that verified every connection
-	Count    int       // connections in it then
+	Walked       time.Time // when its last whole walk began
+	Verified     time.Time // when its last whole verification began: every connection was there at that time or later
+	Count        int       // connections in it, at the last whole walk
+	Walk         Walk
+	Verification Verification
+}
+
+// Walk is how far a walk has come that its run had no time to end. The zero Walk: none is under way.
+type Walk struct {
+	Started time.Time
+	After   string // the last connection that was looked at
+	Count   int    // connections counted so far
+}
+
+// Verification is how far a verification has come that goes on in the next run. The zero Verification: none is under way.
+type Verification struct {
+	Began  time.Time
+	After  string // every connection up to this one, of those that were there when it began
+	Missed bool   // but for some that API Gateway did not answer for
+}
+
+// Lease is the right to sweep some shards: nobody else does meanwhile.
+type Lease struct {
+	Owner  string
+	Shards []int // ascending
+	Until  time.Time
 }
 
 // Timers is the SWEEP item.
 type Timers interface {
-	// Begin takes the lease for owner. ErrBusy: another sweep has it.
-	Begin(ctx context.Context, owner string, now, lease time.Time) (Timer, error)
-	// Save stores all of t. ErrBusy: the lease was lost.
-	Save(ctx context.Context, owner string, t Timer) error
-	// End stores all of t and gives the lease back. ErrBusy: it was lost.
-	End(ctx context.Context, owner string, t Timer) error
+	// Begin takes the lease, of all its shards or of none. ErrBusy: another has one of them; the timer comes with it.
+	Begin(ctx context.Context, l Lease, now time.Time) (Timer, error)
+	// Save stores what is known of one shard of the lease. ErrBusy: the lease was lost.
+	Save(ctx context.Context, l Lease, shard int, t ShardTimer) error
+	// End stores what is known of the shards of the lease, with all of them also the numbers of connections, and gives it
+	// back. ErrBusy: it was lost.
+	End(ctx context.Context, l Lease, t Timer) error
 	// Read reads it, eventually consistent.
 	Read(ctx context.Context) (Timer, error)
+}
+
+// Workers runs sweep for a part of the shards, soon, at most once.
+type Workers interface {
+	Start(ctx context.Context, w Worker) error
 }
 
 // Walker reads the connections of a shard for sweep.
 type Walker interface {
 	// Page reads some connections past after, eventually consistent, ended ones included; next is "" on the last page.
 	Page(ctx context.Context, shard int, after string) (page []Connection, next string, err error)
+}
+
+// Budget is the posts that all presence jobs share, second by second.
+type Budget interface {
+	// Take takes so many posts out of what a second has, which is limit. ErrFull: it has no room for them.
+	Take(ctx context.Context, second time.Time, posts, limit int) error
 }
 
 // Metrics takes figures worth a graph or an alarm, all of one moment.

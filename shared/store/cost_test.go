@@ -107,32 +107,59 @@ func TestCosts(t *testing.T) {
 	})
 }
 
+// TestCostOfSweep: a run of its own stays within one unit a write, also after workers were there. A worker's writes take up to
+// three, while walks and verifications of all shards are under way.
 func TestCostOfSweep(t *testing.T) {
 	onEngines(t, func(t *testing.T, s *suite) {
 		ctx := t.Context()
-		timer := realtime.Timer{
-			Walk:   realtime.Walk{Shard: 15, After: newID(), Started: start, Verify: true, Count: 100_000},
-			Active: 1_000_000, Peak: 1_000_000,
-		}
+		const owner = "ABCDEFGHIJKLMNOPQRSTUVWXYZ" // crypto/rand.Text
+		timer := realtime.Timer{Active: 1_000_000, Peak: 1_000_000}
+		all := realtime.Lease{Owner: owner, Until: at(60_000)}
 		for i := range timer.Shards {
 			timer.Shards[i] = realtime.ShardTimer{Walked: at(i), Verified: at(i), Count: 123_456}
+			all.Shards = append(all.Shards, i)
 		}
-		const owner = "ABCDEFGHIJKLMNOPQRSTUVWXYZ" // crypto/rand.Text
-		s.costs(t, "begin", units{Write: 1}, 1, func() error {
-			_, err := s.Timers.Begin(ctx, owner, start, at(60_000))
-			return err
-		})
-		s.costs(t, "16 shards done", units{Write: 16}, 16, func() error {
-			for range realtime.Shards {
-				ok(t, s.Timers.Save(ctx, owner, timer))
-			}
-			return nil
-		})
-		s.costs(t, "end", units{Write: 1}, 1, func() error { return s.Timers.End(ctx, owner, timer) })
+		run := func(name string, l realtime.Lease, begin, write float64) {
+			s.costs(t, name+": begin", units{Write: begin}, 1, func() error {
+				_, err := s.Timers.Begin(ctx, l, start)
+				return err
+			})
+			s.costs(t, name+": its shards done", units{Write: write * float64(len(l.Shards))}, len(l.Shards), func() error {
+				for _, shard := range l.Shards {
+					ok(t, s.Timers.Save(ctx, l, shard, timer.Shards[shard]))
+				}
+				return nil
+			})
+			s.costs(t, name+": end", units{Write: write}, 1, func() error { return s.Timers.End(ctx, l, timer) })
+		}
+		run("alone", all, 1, 1)
 		s.costs(t, "read", units{Read: 0.5}, 1, func() error {
 			_, err := s.Timers.Read(ctx)
 			return err
 		})
+		under := timer
+		for i := range timer.Shards {
+			timer.Shards[i].Walk = realtime.Walk{Started: at(i), After: newID(), Count: 123_456}
+			timer.Shards[i].Verification = realtime.Verification{Began: at(i), After: newID(), Missed: true}
+		}
+		for shard := range realtime.Shards {
+			l := realtime.Lease{Owner: owner, Shards: []int{shard}, Until: at(60_000)}
+			_, err := s.Timers.Begin(ctx, l, start)
+			ok(t, err)
+			ok(t, s.Timers.End(ctx, l, timer))
+		}
+		run("a worker, with everything under way", realtime.Lease{Owner: owner, Shards: all.Shards[:8], Until: at(60_000)}, 3, 3)
+		timer = under
+		_, err := s.Timers.Begin(ctx, all, start)
+		ok(t, err)
+		ok(t, s.Timers.End(ctx, all, timer))
+		run("alone again", all, 1, 1)
+	})
+}
+
+func TestCostOfBudget(t *testing.T) {
+	onEngines(t, func(t *testing.T, s *suite) {
+		s.costs(t, "take posts", units{Write: 1}, 1, func() error { return s.Budget.Take(t.Context(), start, 200, 300) })
 	})
 }
 

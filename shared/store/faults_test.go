@@ -60,6 +60,7 @@ func calls() []call {
 	c := connection("alice")
 	c.Rooms = []string{room}
 	socket := realtime.PresenceSocket{Socket: socketOf(c), LastSeen: start, UserAgent: secret, IP: "192.0.2.1"}
+	sweep := leaseOf("me", 0, realtime.Shards, start)
 	none := func(err error) (any, error) { return nil, err }
 	return []call{
 		{"Connections.Put", func(ctx context.Context, t *store.Table) (any, error) { return none(t.Connections.Put(ctx, c)) }},
@@ -116,14 +117,15 @@ func calls() []call {
 			return none(t.Ledger.End(ctx, "p1", "me", []byte(secret)))
 		}},
 		{"Ledger.Release", func(ctx context.Context, t *store.Table) (any, error) { return none(t.Ledger.Release(ctx, "p1", "me")) }},
-		{"Timers.Begin", func(ctx context.Context, t *store.Table) (any, error) { return t.Timers.Begin(ctx, "me", start, start) }},
+		{"Timers.Begin", func(ctx context.Context, t *store.Table) (any, error) { return t.Timers.Begin(ctx, sweep, start) }},
 		{"Timers.Save", func(ctx context.Context, t *store.Table) (any, error) {
-			return none(t.Timers.Save(ctx, "me", realtime.Timer{}))
+			return none(t.Timers.Save(ctx, sweep, 3, realtime.ShardTimer{}))
 		}},
 		{"Timers.End", func(ctx context.Context, t *store.Table) (any, error) {
-			return none(t.Timers.End(ctx, "me", realtime.Timer{}))
+			return none(t.Timers.End(ctx, sweep, realtime.Timer{}))
 		}},
 		{"Timers.Read", func(ctx context.Context, t *store.Table) (any, error) { return t.Timers.Read(ctx) }},
+		{"Budget.Take", func(ctx context.Context, t *store.Table) (any, error) { return none(t.Budget.Take(ctx, start, 10, 10)) }},
 	}
 }
 
@@ -311,10 +313,12 @@ func TestAnswersThatGetLost(t *testing.T) {
 		ok(t, err)
 		ok(t, table.Ledger.Release(ctx, "p2", "me"))
 
-		_, err = table.Timers.Begin(ctx, "me", start, at(1000))
+		sweep := leaseOf("me", 0, realtime.Shards, at(1000))
+		_, err = table.Timers.Begin(ctx, sweep, start)
 		ok(t, err)
-		ok(t, table.Timers.Save(ctx, "me", realtime.Timer{Active: 1}))
-		ok(t, table.Timers.End(ctx, "me", realtime.Timer{Active: 2}))
+		ok(t, table.Timers.Save(ctx, sweep, 3, realtime.ShardTimer{Count: 1}))
+		ok(t, table.Timers.End(ctx, sweep, realtime.Timer{Active: 2}))
+		ok(t, table.Budget.Take(ctx, start, 10, 100))
 		timer, err := table.Timers.Read(ctx)
 		ok(t, err)
 		equal(t, timer.Active, 2)

@@ -23,6 +23,7 @@ const (
 //	PART     conversation:<id>                   m#<user>
 //	PUBLISH  pub#<publish>                       #
 //	SWEEP    sweep#/ws/app                       #
+//	BUDGET   presence#<second>                   #
 //
 // The shard is one hexadecimal digit of the connection's id, so that the key needs no lookup. It stands in the sort key
 // of a ROOM as well: a large room can be read in 16 ranges, into which the ids alone, which begin with a time, do not
@@ -33,8 +34,9 @@ const (
 	participantPrefix = "m#"
 	publishPrefix     = "pub#"
 	sweepPartition    = "sweep#" + contract.Namespace
-	alone             = "#"  // sort key of an item that has its partition for itself
-	socketPrefix      = "s#" // and the connection: a socket's attribute in its USER
+	budgetPrefix      = "presence#" // and the second, Unix time
+	alone             = "#"         // sort key of an item that has its partition for itself
+	socketPrefix      = "s#"        // and the connection: a socket's attribute in its USER
 )
 
 type key struct{ pk, sk string }

@@ -40,6 +40,7 @@ type Table struct {
 	Participants *Participants
 	Ledger       *Ledger
 	Timers       *Timers
+	Budget       *Budget
 }
 
 var (
@@ -55,6 +56,7 @@ var (
 	_ realtime.Ledger          = (*Ledger)(nil)
 	_ realtime.Publishes       = (*Ledger)(nil)
 	_ realtime.Timers          = (*Timers)(nil)
+	_ realtime.Budget          = (*Budget)(nil)
 )
 
 // New takes the name of a table with the string keys PartitionKey and SortKey and the TTL attribute TTL.
@@ -67,6 +69,7 @@ func New(client API, name string, now func() time.Time) *Table {
 		Participants: &Participants{t},
 		Ledger:       &Ledger{t},
 		Timers:       &Timers{t},
+		Budget:       &Budget{t},
 	}
 }
 

@@ -42,8 +42,8 @@ var dataModelWrites = map[string]dataModelWrite{
 	"participant removed":   {"SET #left = :removed, #t = :t, #user = :user, #protocol = :json, #exp = :e", newerLeft},
 	"publish begin":         {"SET #state = :inflight, #owner = :me, #lease = :lease, #hash = :h, #exp = :e", "attribute_not_exists(#pk) OR (#state = :inflight AND #lease < :now AND #hash = :h) OR #exp < :now"},
 	"publish end":           {"SET #state = :done, #result = :r REMOVE #lease", "#owner = :me"},
-	"sweep begin":           {"SET #owner = :me, #lease = :lease", "attribute_not_exists(#lease) OR #lease < :now"},
-	"sweep shard":           {"SET #walked3 = :t, #verified3 = :t, #count3 = :one, #next = :one, #after = :room", "#owner = :me"},
+	"sweep begin":           {"SET #owner = :me, #lease = :lease REMOVE #owner3, #lease3", "(attribute_not_exists(#lease) OR #lease < :now) AND (attribute_not_exists(#lease3) OR #lease3 < :now)"},
+	"sweep shard":           {"SET #walked3 = :t, #verified3 = :t, #count3 = :one, #began3 = :t, #upto3 = :room", "#owner = :me"},
 	"sweep end":             {"SET #active = :one, #peak = :max REMOVE #lease", "#owner = :me"},
 	"sweep end of its time": {"REMOVE #lease", "#owner = :me"},
 }
@@ -192,10 +192,10 @@ func TestDataModel(t *testing.T) {
 		{"sweep begin", sweep, "1", nil, has(object{"owner": textOf("me"), "lease": numberOf("100")})},
 		{"sweep begin", sweep, "1", nil, fails},
 		{"sweep shard", sweep, "5", object{":me": textOf("you")}, fails},
-		{"sweep shard", sweep, "5", nil, has(object{"owner": textOf("me"), "lease": numberOf("100"), "walked3": numberOf("5"), "verified3": numberOf("5"), "count3": numberOf("1"), "next": numberOf("1"), "after": textOf("conversation:c1")})},
-		{"sweep begin", sweep, "1", object{":now": numberOf("101"), ":lease": numberOf("200")}, has(object{"owner": textOf("me"), "lease": numberOf("200"), "walked3": numberOf("5"), "verified3": numberOf("5"), "count3": numberOf("1"), "next": numberOf("1"), "after": textOf("conversation:c1")})},
-		{"sweep end of its time", sweep, "1", nil, has(object{"owner": textOf("me"), "walked3": numberOf("5"), "verified3": numberOf("5"), "count3": numberOf("1"), "next": numberOf("1"), "after": textOf("conversation:c1")})},
-		{"sweep end", sweep, "1", nil, has(object{"owner": textOf("me"), "walked3": numberOf("5"), "verified3": numberOf("5"), "count3": numberOf("1"), "next": numberOf("1"), "after": textOf("conversation:c1"), "active": numberOf("1"), "peak": numberOf("2")})},
+		{"sweep shard", sweep, "5", nil, has(object{"owner": textOf("me"), "lease": numberOf("100"), "walked3": numberOf("5"), "verified3": numberOf("5"), "count3": numberOf("1"), "began3": numberOf("5"), "upto3": textOf("conversation:c1")})},
+		{"sweep begin", sweep, "1", object{":now": numberOf("101"), ":lease": numberOf("200")}, has(object{"owner": textOf("me"), "lease": numberOf("200"), "walked3": numberOf("5"), "verified3": numberOf("5"), "count3": numberOf("1"), "began3": numberOf("5"), "upto3": textOf("conversation:c1")})},
+		{"sweep end of its time", sweep, "1", nil, has(object{"owner": textOf("me"), "walked3": numberOf("5"), "verified3": numberOf("5"), "count3": numberOf("1"), "began3": numberOf("5"), "upto3": textOf("conversation:c1")})},
+		{"sweep end", sweep, "1", nil, has(object{"owner": textOf("me"), "walked3": numberOf("5"), "verified3": numberOf("5"), "count3": numberOf("1"), "began3": numberOf("5"), "upto3": textOf("conversation:c1"), "active": numberOf("1"), "peak": numberOf("2")})},
 	}
 	engine := embedded(New(Options{}))
 	createTable(t, engine, "app")
