@@ -28,7 +28,7 @@ quote = '$(subst ','\'',$1)'
 need = $(if $(call given,$1),,$(error usage: make $2))
 
 .DEFAULT_GOAL := help
-.PHONY: help run token client publish participants test sim fuzz check lint race dynamodb sam samples sam-e2e sam-invoke socketio readme sizes build .build/sam tools clean
+.PHONY: help run token client publish participants test sim fuzz check lint race signatures dynamodb sam samples sam-e2e sam-invoke socketio readme sizes build .build/sam tools clean
 
 help: ## List what there is to do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,13 +73,19 @@ fuzz: ## Every fuzz target for FUZZTIME=30s
 	done
 
 check: ## Everything that CI checks after make test
-	@infra/tools/steps lint sam sizes samples sam-e2e dynamodb race socketio readme
+	@infra/tools/steps lint signatures sam sizes samples sam-e2e dynamodb race socketio readme
 
 lint: $(GOLANGCI_LINT) ## golangci-lint, import rules included
 	$(GOLANGCI_LINT) run
 
 race: ## All tests with the race detector
 	go test -race -shuffle=on -count=1 ./...
+
+signatures: $(SAM_CLI) ## Posts are signed as botocore signs them
+	@mkdir -p .build
+	$(SAM_CLI)/python infra/tools/signatures.py | diff - shared/push/testdata/signatures.jsonl
+	$(SAM_CLI)/python infra/tools/signatures.py 2000 1 > .build/signatures.jsonl
+	SIGNATURES=$(abspath .build/signatures.jsonl) go test -count=1 -run '^TestSignaturesAreBotocores$$' ./shared/push
 
 dynamodb: ## Store suite and table comparison on DynamoDB Local
 	$(WITH_DYNAMODB_LOCAL) go test -shuffle=on -count=1 ./shared/store/... ./infra/local/table/...

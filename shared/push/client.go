@@ -4,22 +4,20 @@ package push
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/protocol/restjson"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 
 	"example.org/realtime/shared/realtime"
 )
@@ -30,17 +28,20 @@ const (
 	idleConns   = 128              // kept open: at least as many as calls are made at once
 	maxIdle     = 20 * time.Second // of a connection that is used again
 	maxAnswer   = 64 << 10         // bytes read of an answer; they have a few hundred
-	signingName = "execute-api"
 )
 
-// Client is a realtime.Poster. It signs its requests and sends them over net/http itself, because a publish is little more
-// than many of them, and the SDK's client spends several times as long on each.
+var contentTypes = []string{contentType} // of every post; net/http only reads it
+
+// Client is a realtime.Poster. It builds, signs and sends posts itself, because a publish is little more than many of them, and
+// the SDK's client spends several times as long on each. The rest is the SDK's.
 type Client struct {
-	prefix      string // URL that a connection's escaped id completes
-	region      string
+	base        *http.Request // what every post has
+	scheme      string
+	prefix      string // path that a connection's escaped id completes
 	credentials aws.CredentialsProvider
-	signer      *v4.Signer
-	http        *http.Client
+	signer      signer
+	transport   *http.Transport
+	management  func() *apigatewaymanagementapi.Client
 	timeout     time.Duration // of one call, connecting included
 	now         func() time.Time
 	last        atomic.Int64 // when the last call began, epoch milliseconds
@@ -49,29 +50,39 @@ type Client struct {
 // New makes a Client of the API at endpoint, a URL that ends with the stage.
 func New(cfg aws.Config, endpoint string, now func() time.Time) (*Client, error) {
 	u, err := url.Parse(endpoint)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		return nil, fmt.Errorf("connections endpoint %q is not a URL", endpoint)
 	}
 	if cfg.Credentials == nil || cfg.Region == "" {
 		return nil, errors.New("connections: no AWS credentials or no region")
 	}
+	transport := &http.Transport{
+		// A post goes to the endpoint and nowhere else: no proxy.
+		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout: dialTimeout,
+		MaxIdleConns:        idleConns,
+		MaxIdleConnsPerHost: idleConns,
+		IdleConnTimeout:     maxIdle,
+		DisableCompression:  true, // of answers that have nothing in them
+		ForceAttemptHTTP2:   true,
+	}
+	host := u.Host
+	if port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]; port != "" {
+		host = strings.TrimSuffix(host, port)
+	}
 	return &Client{
-		prefix:      u.JoinPath("@connections").String() + "/",
-		region:      cfg.Region,
+		base:        &http.Request{Method: http.MethodPost, Host: host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1},
+		scheme:      u.Scheme,
+		prefix:      "/" + strings.TrimPrefix(u.JoinPath("@connections").EscapedPath(), "/") + "/",
 		credentials: cfg.Credentials,
-		signer:      v4.NewSigner(),
-		http: &http.Client{
-			// A post goes to the endpoint and nowhere else: no proxy, no redirect.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			Transport: &http.Transport{
-				DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
-				TLSHandshakeTimeout: dialTimeout,
-				MaxIdleConns:        idleConns,
-				MaxIdleConnsPerHost: idleConns,
-				IdleConnTimeout:     maxIdle,
-				ForceAttemptHTTP2:   true,
-			},
-		},
+		signer:      signer{host: host, region: cfg.Region},
+		transport:   transport,
+		management: sync.OnceValue(func() *apigatewaymanagementapi.Client {
+			return management(cfg, endpoint, &http.Client{
+				Transport:     transport,
+				CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			})
+		}),
 		timeout: callTimeout,
 		now:     now,
 	}, nil
@@ -79,59 +90,75 @@ func New(cfg aws.Config, endpoint string, now func() time.Time) (*Client, error)
 
 // Post sends one text message, once: net/http tries a second connection only where it could not write anything to the first.
 func (c *Client) Post(ctx context.Context, id string, message []byte) error {
-	_, err := c.do(ctx, http.MethodPost, id, message)
-	return err
+	return c.call(ctx, http.MethodPost, id, func(ctx context.Context) error { return c.post(ctx, id, message) })
 }
 
-// Close closes the connection.
-func (c *Client) Close(ctx context.Context, id string) error {
-	_, err := c.do(ctx, http.MethodDelete, id, nil)
-	return err
-}
-
-// LastActive is when a message last went either way.
-func (c *Client) LastActive(ctx context.Context, id string) (time.Time, error) {
-	body, err := c.do(ctx, http.MethodGet, id, nil)
-	if err != nil {
-		return time.Time{}, err
+// call makes one call in time. It tells which failed ones API Gateway cannot have heard of: those for which there was no
+// connection to write to. Its errors never have the message.
+func (c *Client) call(ctx context.Context, method, id string, do func(context.Context) error) error {
+	if id == "" || id == "." || id == ".." { // the path of such an id is that of something else
+		return fmt.Errorf("%s connection %q: %w", method, id, realtime.ErrGone)
 	}
-	var connection struct {
-		LastActiveAt time.Time `json:"lastActiveAt"`
-	}
-	if err := json.Unmarshal(body, &connection); err != nil || connection.LastActiveAt.IsZero() {
-		return time.Time{}, fmt.Errorf("GET connection %s: the answer has no lastActiveAt", id)
-	}
-	return connection.LastActiveAt, nil
-}
-
-// emptyHash is the SHA-256 of a request without a body.
-const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-// do makes one call and returns the body of its answer. Its errors never have the message.
-func (c *Client) do(ctx context.Context, method, id string, message []byte) ([]byte, error) {
 	c.dropIdle()
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	req, err := c.request(ctx, method, id, message)
-	if err != nil {
-		return nil, fmt.Errorf("%s connection %s: %w", method, id, err)
+	connected := false // set by this goroutine, which the hook runs in
+	err := do(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }}))
+	switch {
+	case err == nil:
+		return nil
+	case !connected:
+		return fmt.Errorf("%s connection %s: %w: %w", method, id, realtime.ErrNotSent, err)
 	}
-	resp, err := c.http.Do(req)
+	return fmt.Errorf("%s connection %s: %w", method, id, err)
+}
+
+func (c *Client) post(ctx context.Context, id string, message []byte) error {
+	credentials, err := c.credentials.Retrieve(ctx)
 	if err != nil {
-		if u, ok := errors.AsType[*url.Error](err); ok {
-			err = u.Err // without the URL
-		}
-		return nil, fmt.Errorf("%s connection %s: %w", method, id, err)
+		return fmt.Errorf("credentials: %w", err)
+	}
+	resp, err := c.transport.RoundTrip(c.request(ctx, id, message, credentials))
+	if err != nil {
+		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err == nil && resp.StatusCode/100 != 2 {
-		err = failure(resp, body)
+	answer := io.LimitReader(resp.Body, maxAnswer)
+	if resp.StatusCode/100 == 2 { // it is posted, whatever becomes of the answer
+		_, _ = io.Copy(io.Discard, answer) // so that the connection is used again
+		return nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%s connection %s: %w", method, id, err)
+	body, _ := io.ReadAll(answer) // the status says enough
+	return answered(resp, body)
+}
+
+// request is a signed post, made without parsing what is known.
+func (c *Client) request(ctx context.Context, id string, message []byte, credentials aws.Credentials) *http.Request {
+	path := string(appendEscaped(append(make([]byte, 0, 128), c.prefix...), id, unreserved))
+	date, authorization := c.signer.sign(path, message, credentials, c.now())
+	req := c.base.WithContext(ctx)
+	req.URL = &url.URL{Scheme: c.scheme, Host: c.base.Host, Opaque: path}
+	values := [...]string{date, authorization, credentials.SessionToken, traceID()} // one allocation for all
+	req.Header = http.Header{
+		"Content-Type":  contentTypes,
+		"X-Amz-Date":    values[0:1:1],
+		"Authorization": values[1:2:2],
 	}
-	return body, nil
+	if values[2] != "" {
+		req.Header["X-Amz-Security-Token"] = values[2:3:3]
+	}
+	if values[3] != "" {
+		req.Header["X-Amzn-Trace-Id"] = values[3:]
+	}
+	req.ContentLength = int64(len(message))
+	req.GetBody = func() (io.ReadCloser, error) {
+		if len(message) == 0 {
+			return http.NoBody, nil
+		}
+		return io.NopCloser(bytes.NewReader(message)), nil
+	}
+	req.Body, _ = req.GetBody()
+	return req
 }
 
 // dropIdle closes connections that nothing went over for a while. Lambda freezes a function between invocations, and timers
@@ -139,51 +166,6 @@ func (c *Client) do(ctx context.Context, method, id string, message []byte) ([]b
 func (c *Client) dropIdle() {
 	now := c.now().UnixMilli()
 	if now-c.last.Swap(now) > maxIdle.Milliseconds() {
-		c.http.CloseIdleConnections()
+		c.transport.CloseIdleConnections()
 	}
-}
-
-func (c *Client) request(ctx context.Context, method, id string, message []byte) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.prefix+escape(id), bytes.NewReader(message))
-	if err != nil {
-		return nil, err
-	}
-	hash := emptyHash
-	if len(message) > 0 {
-		req.Header.Set("Content-Type", "application/octet-stream")
-		sum := sha256.Sum256(message)
-		hash = hex.EncodeToString(sum[:])
-	}
-	credentials, err := c.credentials.Retrieve(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("credentials: %w", err)
-	}
-	return req, c.signer.SignHTTP(ctx, credentials, req, hash, signingName, c.region, c.now())
-}
-
-// escape encodes an id for a path as AWS does: everything but letters, digits and -._~, and = above all, with which every
-// connection id ends.
-func escape(id string) string {
-	return strings.ReplaceAll(url.QueryEscape(id), "+", "%20")
-}
-
-// failure is what an answer other than 2xx means.
-func failure(resp *http.Response, body []byte) error {
-	code, message := resp.Header.Get("X-Amzn-Errortype"), ""
-	if bodyCode, bodyMessage, err := restjson.GetErrorInfo(json.NewDecoder(bytes.NewReader(body))); err == nil {
-		message = bodyMessage
-		if code == "" {
-			code = bodyCode
-		}
-	}
-	code = restjson.SanitizeErrorCode(code)
-	switch {
-	case resp.StatusCode == http.StatusGone, strings.EqualFold(code, "GoneException"):
-		return realtime.ErrGone
-	case strings.EqualFold(code, "BadRequestException") && message == "Invalid connectionId": // it cannot have been here
-		return realtime.ErrGone
-	case resp.StatusCode == http.StatusTooManyRequests, strings.EqualFold(code, "LimitExceededException"):
-		return realtime.ErrThrottled
-	}
-	return fmt.Errorf("%s", strings.TrimSpace(fmt.Sprintf("status %d %s %s", resp.StatusCode, code, message)))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,7 +50,7 @@ func client(t testing.TB, h http.HandlerFunc) (*Client, *httptest.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.http.CloseIdleConnections)
+	t.Cleanup(c.transport.CloseIdleConnections)
 	return c, server
 }
 
@@ -74,6 +73,9 @@ func record(t *testing.T, r *http.Request) request {
 	if err != nil {
 		t.Error(err)
 	}
+	if !strings.Contains(signed, "content-length") { // not that it has to be: what it says is in the hash of the body
+		again.ContentLength = 0
+	}
 	for name := range strings.SplitSeq(signed, ";") {
 		if name != "host" && name != "content-length" {
 			again.Header[http.CanonicalHeaderKey(name)] = r.Header.Values(name)
@@ -83,7 +85,7 @@ func record(t *testing.T, r *http.Request) request {
 	if err != nil {
 		t.Error(err)
 	}
-	if err := v4.NewSigner().SignHTTP(r.Context(), credentials, again, hash(body), "execute-api", "eu-west-1", at); err != nil {
+	if err := v4.NewSigner().SignHTTP(r.Context(), credentials, again, bodyHash(body), "execute-api", "eu-west-1", at); err != nil {
 		t.Error(err)
 	}
 	if got := again.Header.Get("Authorization"); got != auth {
@@ -182,7 +184,11 @@ func TestAnswers(t *testing.T) {
 				if class(err, other) != test.want { //nolint:errorlint // the very value
 					t.Errorf("%s: %v", method, err)
 				}
-				if err != nil && err.Error() != method+" connection "+connection+": "+test.text {
+				text := test.text
+				if method != "POST" && test.errorType == "ForbiddenException" {
+					text = "status 403 ForbiddenException" // the SDK's client looks for "message" only
+				}
+				if err != nil && err.Error() != method+" connection "+connection+": "+text {
 					t.Errorf("%s: %q", method, err)
 				}
 			}
@@ -195,7 +201,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func hash(body []byte) string {
+func bodyHash(body []byte) string {
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:])
 }
@@ -264,7 +270,7 @@ func TestPostGoesNowhereElse(t *testing.T) {
 		if err := c.Post(t.Context(), connection, []byte("payload")); err == nil {
 			t.Errorf("%d is taken for success", status)
 		}
-		if transport, ok := c.http.Transport.(*http.Transport); !ok || transport.Proxy != nil {
+		if c.transport.Proxy != nil {
 			t.Error("a proxy would be used")
 		}
 	}
@@ -330,7 +336,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.http.CloseIdleConnections()
+	defer c.transport.CloseIdleConnections()
 	for range rounds {
 		var wg sync.WaitGroup
 		for range atOnce {
@@ -356,7 +362,7 @@ func TestCredentialsThatCannotBeHad(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = c.Post(t.Context(), connection, []byte("payload"))
-	if err == nil || err.Error() != "POST connection "+connection+": credentials: no role" {
+	if err == nil || err.Error() != "POST connection "+connection+": not sent: credentials: no role" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -368,42 +374,4 @@ func TestNewNeedsItsSettings(t *testing.T) {
 	if _, err := New(aws.Config{Region: "eu-west-1"}, "https://a.example/live", time.Now); err == nil {
 		t.Error("no credentials")
 	}
-}
-
-// BenchmarkPost measures a post to a server on this machine: signed by this package, by the SDK, and not signed at all.
-func BenchmarkPost(b *testing.B) {
-	message, err := json.Marshal(map[string]string{"event": "messages:new", "data": strings.Repeat("x", 1000)})
-	if err != nil {
-		b.Fatal(err)
-	}
-	c, server := client(b, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
-	b.Run("signed", func(b *testing.B) {
-		for b.Loop() {
-			if err := c.Post(b.Context(), connection, message); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("sdk", func(b *testing.B) {
-		sdk := apigatewaymanagementapi.NewFromConfig(config(server.URL + "/live"))
-		for b.Loop() {
-			if _, err := sdk.PostToConnection(b.Context(), &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: aws.String(connection), Data: message}); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("plain", func(b *testing.B) {
-		for b.Loop() {
-			req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, server.URL+"/live/@connections/x", strings.NewReader(string(message)))
-			if err != nil {
-				b.Fatal(err)
-			}
-			resp, err := c.http.Do(req)
-			if err != nil {
-				b.Fatal(err)
-			}
-			_, _ = io.Copy(io.Discard, resp.Body)
-			_ = resp.Body.Close()
-		}
-	})
 }

@@ -18,13 +18,13 @@ var linked = map[string][]string{
 	"authorizer": {"github.com/MicahParks/jwkset", sdk + "secretsmanager", "github.com/golang-jwt/jwt/v5"},
 	"connect":    {sdk + "dynamodb", sdk + "lambda"},
 	"control":    {sdk + "dynamodb"},
-	"default":    {"github.com/MicahParks/jwkset", sdk + "dynamodb", sdk + "lambda", sdk + "secretsmanager", "github.com/golang-jwt/jwt/v5"},
+	"default":    {"github.com/MicahParks/jwkset", sdk + "apigatewaymanagementapi", sdk + "dynamodb", sdk + "lambda", sdk + "secretsmanager", "github.com/golang-jwt/jwt/v5"},
 	"disconnect": {sdk + "dynamodb", sdk + "lambda"},
-	"heartbeat":  {sdk + "dynamodb", sdk + "lambda"},
-	"join":       {sdk + "dynamodb", sdk + "lambda"},
-	"leave":      {sdk + "dynamodb"},
-	"publish":    {sdk + "dynamodb", sdk + "lambda"},
-	"sweep":      {sdk + "dynamodb", sdk + "lambda"},
+	"heartbeat":  {sdk + "apigatewaymanagementapi", sdk + "dynamodb", sdk + "lambda"},
+	"join":       {sdk + "apigatewaymanagementapi", sdk + "dynamodb", sdk + "lambda"},
+	"leave":      {sdk + "apigatewaymanagementapi", sdk + "dynamodb"},
+	"publish":    {sdk + "apigatewaymanagementapi", sdk + "dynamodb", sdk + "lambda"},
+	"sweep":      {sdk + "apigatewaymanagementapi", sdk + "dynamodb", sdk + "lambda"},
 }
 
 // everywhere are the modules that every function has packages of.
