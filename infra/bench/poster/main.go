@@ -1,0 +1,210 @@
+// Command poster measures posts to connections on one core: those of shared/push, of plain net/http without a signature, of the
+// SDK for Go, and of the SDK for JavaScript where Node and its packages are there (npm ci --prefix infra/bench/poster/node).
+//
+//	go run ./infra/bench/poster -n 64 -seconds 2 -rounds 5
+//
+// It prints a line of JSON per contestant, the median of its rounds. They take turns, so that whatever else the machine does
+// meets them all; what posts are posted to is another process.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// result is what a contestant did.
+type result struct {
+	Name           string  `json:"name"`
+	PostsPerSecond float64 `json:"posts_per_second"`
+	CPUMicros      float64 `json:"cpu_us_per_post"` // of the posting process, the system's part included
+}
+
+// options are what is measured.
+type options struct {
+	inFlight int
+	length   time.Duration // of a round of one contestant
+	rounds   int
+	node     string // folder of the contestant for Node; "" for none
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "poster:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	if os.Getenv(stubVariable) != "" {
+		return serveStub()
+	}
+	var o options
+	flag.IntVar(&o.inFlight, "n", 64, "posts in flight")
+	seconds := flag.Float64("seconds", 2, "length of a round of one contestant")
+	flag.IntVar(&o.rounds, "rounds", 3, "rounds, of which the median counts")
+	flag.StringVar(&o.node, "node", filepath.Join("infra", "bench", "poster", "node"), "folder of the contestant for Node; empty for none")
+	flag.Parse()
+	if o.inFlight < 1 || *seconds <= 0 || o.rounds < 1 || flag.NArg() > 0 {
+		return errors.New("usage: poster [-n 64] [-seconds 2] [-rounds 3] [-node FOLDER], all above 0")
+	}
+	o.length = time.Duration(*seconds * float64(time.Second))
+	if o.node != "" {
+		if _, err := os.Stat(filepath.Join(o.node, "node_modules")); err != nil {
+			fmt.Fprintf(os.Stderr, "poster: without the SDK for JavaScript: it needs npm ci --prefix %s\n", o.node)
+			o.node = ""
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	results, err := compare(ctx, o)
+	if err != nil {
+		return err
+	}
+	out := json.NewEncoder(os.Stdout)
+	for _, r := range results {
+		if err := out.Encode(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compare lets every contestant post in turn.
+func compare(ctx context.Context, o options) (results []result, err error) {
+	s, err := startStub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	runtime.GOMAXPROCS(1)
+
+	var names []string
+	turns := map[string]func() (result, error){}
+	add := func(name string, turn func() (result, error)) {
+		names = append(names, name)
+		turns[name] = func() (result, error) {
+			r, err := turn()
+			if err != nil {
+				return r, fmt.Errorf("%s: %w", name, err)
+			}
+			r.Name = name
+			return r, nil
+		}
+	}
+	for _, c := range contestants {
+		do, err := c.make(s, o.inFlight)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name, err)
+		}
+		add(c.name, func() (result, error) { return measure(ctx, do, o.inFlight, o.length) })
+	}
+	if o.node != "" {
+		add("node-sdk", func() (result, error) { return measureNode(ctx, s, o) })
+	}
+	all := map[string][]result{}
+	for range o.rounds {
+		for _, name := range names {
+			r, err := turns[name]()
+			if err != nil {
+				return nil, err
+			}
+			all[name] = append(all[name], r)
+		}
+	}
+	for _, name := range names {
+		results = append(results, result{
+			Name:           name,
+			PostsPerSecond: median(all[name], func(r result) float64 { return r.PostsPerSecond }),
+			CPUMicros:      median(all[name], func(r result) float64 { return r.CPUMicros }),
+		})
+	}
+	return results, nil
+}
+
+// measure posts for that long with so many posts in flight, after a tenth of it to open connections and warm up.
+func measure(ctx context.Context, do post, inFlight int, length time.Duration) (result, error) {
+	if _, err := postAll(ctx, do, inFlight, time.Now().Add(length/10)); err != nil {
+		return result{}, err
+	}
+	cpu, err := cpuTime()
+	if err != nil {
+		return result{}, err
+	}
+	start := time.Now()
+	posts, err := postAll(ctx, do, inFlight, start.Add(length))
+	if err != nil {
+		return result{}, err
+	}
+	took := time.Since(start)
+	after, err := cpuTime()
+	return result{
+		PostsPerSecond: float64(posts) / took.Seconds(),
+		CPUMicros:      float64((after - cpu).Microseconds()) / float64(posts),
+	}, err
+}
+
+// postAll posts until then, and counts.
+func postAll(ctx context.Context, do post, inFlight int, until time.Time) (int64, error) {
+	var posts atomic.Int64
+	failures := make([]error, inFlight)
+	message := []byte(strings.Repeat("m", bodySize))
+	var wg sync.WaitGroup
+	for i := range inFlight {
+		wg.Go(func() {
+			id := fmt.Sprintf("L0SM9cOFvHcCIh%02d=", i)
+			for failures[i] == nil && time.Now().Before(until) {
+				if failures[i] = do(ctx, id, message); failures[i] == nil {
+					posts.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return max(posts.Load(), 1), errors.Join(failures...)
+}
+
+// measureNode runs the contestant for Node, which measures itself.
+func measureNode(ctx context.Context, s *stub, o options) (r result, err error) {
+	command := exec.CommandContext(ctx, "node", filepath.Join(o.node, "post.js"), s.http+stage, //nolint:gosec // G204: this repository's
+		strconv.Itoa(o.inFlight), strconv.FormatFloat(o.length.Seconds(), 'f', -1, 64), strconv.Itoa(bodySize))
+	command.Env = append(os.Environ(), "AWS_REGION="+region, "AWS_ACCESS_KEY_ID="+keyID, "AWS_SECRET_ACCESS_KEY="+secretKey, "AWS_SESSION_TOKEN="+sessionToken)
+	command.Stderr = os.Stderr
+	out, err := command.Output()
+	if err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal(out, &r)
+}
+
+// cpuTime is what this process has used so far, the system's part included.
+func cpuTime() (time.Duration, error) {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0, err
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), nil
+}
+
+func median(results []result, of func(result) float64) float64 {
+	var values []float64
+	for _, r := range results {
+		values = append(values, of(r))
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}
