@@ -30,8 +30,6 @@ const (
 	maxAnswer   = 64 << 10         // bytes read of an answer; they have a few hundred
 )
 
-var contentTypes = []string{contentType} // of every post; net/http only reads it
-
 // Client is a realtime.Poster. It builds, signs and sends posts itself, because a publish is little more than many of them, and
 // the SDK's client spends several times as long on each. The rest is the SDK's.
 type Client struct {
@@ -64,7 +62,7 @@ func New(cfg aws.Config, endpoint string, now func() time.Time) (*Client, error)
 		MaxIdleConnsPerHost: idleConns,
 		IdleConnTimeout:     maxIdle,
 		DisableCompression:  true, // of answers that have nothing in them
-		ForceAttemptHTTP2:   true,
+		ForceAttemptHTTP2:   true, // over TLS, less work a post than HTTP/1.1 and one handshake: tls-http2 of infra/bench/poster
 	}
 	host := u.Host
 	if port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]; port != "" {
@@ -132,7 +130,8 @@ func (c *Client) post(ctx context.Context, id string, message []byte) error {
 	return answered(resp, body)
 }
 
-// request is a signed post, made without parsing what is known.
+// request is a signed post, made without parsing what is known. It has no Content-Type, as botocore's has none: to net/http, a
+// header is a tenth of the work of a post, and a session token more.
 func (c *Client) request(ctx context.Context, id string, message []byte, credentials aws.Credentials) *http.Request {
 	path := string(appendEscaped(append(make([]byte, 0, 128), c.prefix...), id, unreserved))
 	date, authorization := c.signer.sign(path, message, credentials, c.now())
@@ -140,7 +139,6 @@ func (c *Client) request(ctx context.Context, id string, message []byte, credent
 	req.URL = &url.URL{Scheme: c.scheme, Host: c.base.Host, Opaque: path}
 	values := [...]string{date, authorization, credentials.SessionToken, traceID()} // one allocation for all
 	req.Header = http.Header{
-		"Content-Type":  contentTypes,
 		"X-Amz-Date":    values[0:1:1],
 		"Authorization": values[1:2:2],
 	}

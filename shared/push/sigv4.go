@@ -20,7 +20,6 @@ const (
 	signingAlgorithm = "AWS4-HMAC-SHA256"
 	signingName      = "execute-api"
 	signingTime      = "20060102T150405Z"
-	contentType      = "application/octet-stream"
 )
 
 // unreserved are the characters besides letters and digits that AWS has unescaped in a path.
@@ -50,7 +49,7 @@ type desk struct {
 }
 
 // sign returns the X-Amz-Date and Authorization headers of a POST of body to path, which is escaped as it is sent. Signed are
-// the headers that have to be: Content-Type, Host, X-Amz-Date, and X-Amz-Security-Token where the credentials have one.
+// the headers that have to be: Host, X-Amz-Date, and X-Amz-Security-Token where the credentials have one.
 func (s *signer) sign(path string, body []byte, credentials aws.Credentials, at time.Time) (date, authorization string) {
 	key := s.key(credentials, at)
 	d := key.desks.Get().(*desk)
@@ -63,15 +62,15 @@ func (s *signer) sign(path string, body []byte, credentials aws.Credentials, at 
 
 	b := append(d.text[:0], "POST\n"...)
 	b = appendEscaped(b, path, unreserved+"/") // a second time: only S3 has it once
-	b = append(b, "\n\ncontent-type:"+contentType+"\nhost:"...)
+	b = append(b, "\n\nhost:"...)
 	b = append(b, s.host...)
 	b = append(b, "\nx-amz-date:"...)
 	b = append(b, date...)
-	names := "content-type;host;x-amz-date"
+	names := "host;x-amz-date"
 	if credentials.SessionToken != "" {
 		b = append(b, "\nx-amz-security-token:"...)
 		b = append(b, credentials.SessionToken...)
-		names = "content-type;host;x-amz-date;x-amz-security-token"
+		names = "host;x-amz-date;x-amz-security-token"
 	}
 	b = append(b, "\n\n"...)
 	b = append(b, names...)

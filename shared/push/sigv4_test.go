@@ -102,7 +102,6 @@ func TestSignaturesAreTheSDKs(t *testing.T) {
 				t.Fatal(err)
 			}
 			req.ContentLength = 0 // not signed
-			req.Header.Set("Content-Type", contentType)
 			if err := sdk.SignHTTP(t.Context(), credentials, req, bodyHash(body), "execute-api", "eu-west-1", at); err != nil {
 				t.Fatal(err)
 			}

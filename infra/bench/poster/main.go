@@ -32,6 +32,7 @@ type result struct {
 	Name           string  `json:"name"`
 	PostsPerSecond float64 `json:"posts_per_second"`
 	CPUMicros      float64 `json:"cpu_us_per_post"` // of the posting process, the system's part included
+	OfPlain        float64 `json:"of_nethttp"`      // posts per second, over those of the first contestant in the same round
 }
 
 // options are what is measured.
@@ -39,7 +40,8 @@ type options struct {
 	inFlight int
 	length   time.Duration // of a round of one contestant
 	rounds   int
-	node     string // folder of the contestant for Node; "" for none
+	node     string   // folder of the contestant for Node; "" for none
+	only     []string // besides the first contestant; nil for all
 }
 
 func main() {
@@ -58,9 +60,13 @@ func run() error {
 	seconds := flag.Float64("seconds", 2, "length of a round of one contestant")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds, of which the median counts")
 	flag.StringVar(&o.node, "node", filepath.Join("infra", "bench", "poster", "node"), "folder of the contestant for Node; empty for none")
+	only := flag.String("only", "", "names of contestants, separated by commas; empty for all")
 	flag.Parse()
+	if *only != "" {
+		o.only = strings.Split(*only, ",")
+	}
 	if o.inFlight < 1 || *seconds <= 0 || o.rounds < 1 || flag.NArg() > 0 {
-		return errors.New("usage: poster [-n 64] [-seconds 2] [-rounds 3] [-node FOLDER], all above 0")
+		return errors.New("usage: poster [-n 64] [-seconds 2] [-rounds 3] [-only push,sdk] [-node FOLDER], numbers above 0")
 	}
 	o.length = time.Duration(*seconds * float64(time.Second))
 	if o.node != "" {
@@ -106,23 +112,31 @@ func compare(ctx context.Context, o options) (results []result, err error) {
 			return r, nil
 		}
 	}
-	for _, c := range contestants {
+	for i, c := range contestants {
+		if i > 0 && o.only != nil && !slices.Contains(o.only, c.name) {
+			continue
+		}
 		do, err := c.make(s, o.inFlight)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
 		add(c.name, func() (result, error) { return measure(ctx, do, o.inFlight, o.length) })
 	}
-	if o.node != "" {
+	if o.node != "" && (o.only == nil || slices.Contains(o.only, "node-sdk")) {
 		add("node-sdk", func() (result, error) { return measureNode(ctx, s, o) })
 	}
 	all := map[string][]result{}
-	for range o.rounds {
+	for round := range o.rounds {
 		for _, name := range names {
 			r, err := turns[name]()
 			if err != nil {
 				return nil, err
 			}
+			plain := r
+			if name != names[0] {
+				plain = all[names[0]][round]
+			}
+			r.OfPlain = r.PostsPerSecond / plain.PostsPerSecond
 			all[name] = append(all[name], r)
 		}
 	}
@@ -131,6 +145,7 @@ func compare(ctx context.Context, o options) (results []result, err error) {
 			Name:           name,
 			PostsPerSecond: median(all[name], func(r result) float64 { return r.PostsPerSecond }),
 			CPUMicros:      median(all[name], func(r result) float64 { return r.CPUMicros }),
+			OfPlain:        median(all[name], func(r result) float64 { return r.OfPlain }),
 		})
 	}
 	return results, nil
@@ -182,7 +197,7 @@ func postAll(ctx context.Context, do post, inFlight int, until time.Time) (int64
 func measureNode(ctx context.Context, s *stub, o options) (r result, err error) {
 	command := exec.CommandContext(ctx, "node", filepath.Join(o.node, "post.js"), s.http+stage, //nolint:gosec // G204: this repository's
 		strconv.Itoa(o.inFlight), strconv.FormatFloat(o.length.Seconds(), 'f', -1, 64), strconv.Itoa(bodySize))
-	command.Env = append(os.Environ(), "AWS_REGION="+region, "AWS_ACCESS_KEY_ID="+keyID, "AWS_SECRET_ACCESS_KEY="+secretKey, "AWS_SESSION_TOKEN="+sessionToken)
+	command.Env = append(os.Environ(), "AWS_REGION="+region, "AWS_ACCESS_KEY_ID="+keyID, "AWS_SECRET_ACCESS_KEY="+secretKey, "AWS_SESSION_TOKEN=")
 	command.Stderr = os.Stderr
 	out, err := command.Output()
 	if err != nil {
