@@ -167,6 +167,19 @@ func TestCost(t *testing.T) {
 	b.costs("disconnect, a room, nobody else", reading{Write: 2 + 1, Read: 1 + presenceRead, Invocations: 2}, func() { bob.close() })
 }
 
+// A presence of 10 posts or more takes them out of the budget, for a write.
+func TestCostOfBudget(t *testing.T) {
+	b := newBill(t, nil)
+	var clients []*client
+	for i := range 9 {
+		clients = append(clients, b.connect(t, fmt.Sprint("u", i)))
+	}
+	b.costs("heartbeat, 9 connections", reading{Write: 1, Read: presenceRead, Invocations: 2, Posts: 9}, func() { clients[0].send(`{"event":"presence:heartbeat"}`) })
+	b.costs("connect, as the tenth", reading{Write: 2 + 1, Read: presenceRead, Invocations: 3, Posts: 1 + 10}, func() { clients = append(clients, b.connect(t, "u9")) })
+	b.costs("heartbeat, 10 connections", reading{Write: 1 + 1, Read: presenceRead, Invocations: 2, Posts: 10}, func() { clients[1].send(`{"event":"presence:heartbeat"}`) })
+	b.costs("disconnect, no room, 9 others", reading{Write: 2, Read: 1 + presenceRead, Invocations: 2, Posts: 9}, func() { clients[9].close() })
+}
+
 // Above PRESENCE_GLOBAL_MAX a presence is read and posted to the user's own room and to rooms in common.
 func TestCostAboveLimit(t *testing.T) {
 	b := newBill(t, map[string]string{"PRESENCE_GLOBAL_MAX": "2"})

@@ -34,6 +34,7 @@ type Config struct {
 
 	PresenceTTL       time.Duration // PRESENCE_TTL_SECONDS
 	PresenceGlobalMax int           // PRESENCE_GLOBAL_MAX: connections; 0 has no limit
+	PresenceRPS       int           // PRESENCE_RPS: posts a second; 0 has no limit
 	ClientInfoAll     bool          // PRESENCE_CLIENT_INFO=all: everybody sees ip and userAgent
 
 	TokenExpiryIgnore bool // TOKEN_EXPIRY=ignore: a connection outlives its token
@@ -77,7 +78,7 @@ var uses = map[string][]string{
 		"JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL", "JWT_REQUIRE_EXP", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_USER_ID_CLAIM",
 	},
 	"publish": {
-		"TABLE_NAME", "PUBLISH_FUNCTION", "CONNECTIONS_ENDPOINT", "PRESENCE_GLOBAL_MAX", "PRESENCE_CLIENT_INFO",
+		"TABLE_NAME", "PUBLISH_FUNCTION", "CONNECTIONS_ENDPOINT", "PRESENCE_GLOBAL_MAX", "PRESENCE_RPS", "PRESENCE_CLIENT_INFO",
 		"SOCKET_MAX_PAYLOAD_BYTES", "SOCKET_PING_INTERVAL_MS", "SOCKET_PING_TIMEOUT_MS",
 	},
 	"control": {"TABLE_NAME"},
@@ -116,10 +117,11 @@ func Load(function string, getenv func(string) string) (Config, error) {
 
 		PresenceTTL:       r.seconds("PRESENCE_TTL_SECONDS", contract.PresenceTTL, time.Second, contract.MaxConnectionAge),
 		PresenceGlobalMax: r.number("PRESENCE_GLOBAL_MAX", contract.PresenceGlobalMax, 0, 1_000_000),
+		PresenceRPS:       r.number("PRESENCE_RPS", contract.PresenceRPS, 0, maxRPS),
 		ClientInfoAll:     r.choice("PRESENCE_CLIENT_INFO", "own", "all") == "all",
 
 		TokenExpiryIgnore: r.choice("TOKEN_EXPIRY", "close", "ignore") == "ignore",
-		SweepRPS:          r.number("SWEEP_RPS", 1000, 1, maxSweepRPS),
+		SweepRPS:          r.number("SWEEP_RPS", 1000, 1, maxRPS),
 		Production:        r.text("ENVIRONMENT", "development") == "production",
 	}
 	return c, r.err()
@@ -133,7 +135,7 @@ const (
 
 	maxSocketsPerUser = 256    // they share one DynamoDB item, which is written whole: 256 of them are about 80 KB
 	maxRoomsPerSocket = 100    // they are looked up in one BatchGetItem, which takes 100 keys
-	maxSweepRPS       = 10_000 // API Gateway's quota of an account, shared by everything else
+	maxRPS            = 10_000 // API Gateway's quota of an account, shared by everything else
 )
 
 // reader reads settings and collects what is wrong with them. For a setting that is not in names, its methods return the

@@ -67,7 +67,7 @@ func TestLoadDefaults(t *testing.T) {
 			JWT: JWT{Secret: goodSecret, RequireExp: true, UserIDClaims: []string{"sub", "id"}},
 		},
 		"publish": {
-			TableName: "realtime", PublishFunction: "realtime-PublishFunction-1ABC", ConnectionsEndpoint: endpoint, PresenceGlobalMax: 200,
+			TableName: "realtime", PublishFunction: "realtime-PublishFunction-1ABC", ConnectionsEndpoint: endpoint, PresenceGlobalMax: 200, PresenceRPS: 2000,
 			MaxPayload: 5120, PingInterval: 5 * time.Minute, PingTimeout: 2 * time.Minute,
 		},
 		"control": {TableName: "realtime"},
@@ -136,6 +136,7 @@ func TestLoadValues(t *testing.T) {
 		{"payload, most", "leave", map[string]string{"SOCKET_MAX_PAYLOAD_BYTES": "131072"}, func(c Config) any { return c.MaxPayload }, 131072},
 		{"every heartbeat", "heartbeat", map[string]string{"PRESENCE_HEARTBEAT_MIN_SECONDS": "0"}, func(c Config) any { return c.HeartbeatMin }, time.Duration(0)},
 		{"presence always global", "publish", map[string]string{"PRESENCE_GLOBAL_MAX": "0"}, func(c Config) any { return c.PresenceGlobalMax }, 0},
+		{"presence without a budget", "publish", map[string]string{"PRESENCE_RPS": "0"}, func(c Config) any { return c.PresenceRPS }, 0},
 		{"client info", "publish", map[string]string{"PRESENCE_CLIENT_INFO": "all"}, func(c Config) any { return c.ClientInfoAll }, true},
 		{"membership function", "join", map[string]string{"MEMBERSHIP": lambdaARN}, func(c Config) any { return c.MembershipFunction }, lambdaARN},
 		{"token expiry", "sweep", map[string]string{"TOKEN_EXPIRY": "ignore"}, func(c Config) any { return c.TokenExpiryIgnore }, true},
@@ -198,7 +199,7 @@ func TestLoadProblems(t *testing.T) {
 			`TOKEN_EXPIRY: "never" is not a choice: set close or ignore`,
 			`SWEEP_RPS: 0 is out of range: set a number from 1 to 10000`,
 		}},
-		{"publish", "publish", map[string]string{"PRESENCE_CLIENT_INFO": "some"}, []string{`PRESENCE_CLIENT_INFO: "some" is not a choice: set own or all`}},
+		{"publish", "publish", map[string]string{"PRESENCE_CLIENT_INFO": "some", "PRESENCE_RPS": "10001"}, []string{`PRESENCE_RPS: 10001 is out of range: set a number from 0 to 10000`, `PRESENCE_CLIENT_INFO: "some" is not a choice: set own or all`}},
 		{"payload of nothing", "leave", map[string]string{"SOCKET_MAX_PAYLOAD_BYTES": "0"}, []string{"SOCKET_MAX_PAYLOAD_BYTES: 0 is out of range: set a number from 1 to 131072"}},
 		{"no socket at all", "connect", map[string]string{"SOCKETS_PER_USER_MAX": "0"}, []string{"SOCKETS_PER_USER_MAX: 0 is out of range: set a number from 1 to 256"}},
 		{"endpoint with a query", "leave", map[string]string{"CONNECTIONS_ENDPOINT": "https://a.example/live?x=1"}, []string{

@@ -11,6 +11,7 @@ const (
 	PresenceTTL           = 60 * time.Second // PRESENCE_TTL_SECONDS: at most so long between two verifications of a socket
 	HeartbeatMin          = 10 * time.Second // PRESENCE_HEARTBEAT_MIN_SECONDS: one heartbeat write and broadcast per socket in that time
 	PresenceGlobalMax     = 200              // PRESENCE_GLOBAL_MAX: connections up to which presence is global
+	PresenceRPS           = 2000             // PRESENCE_RPS: posts a second of all presence together
 	PingInterval          = 5 * time.Minute  // SOCKET_PING_INTERVAL_MS: between two pings of a Socket.IO client
 	PingTimeout           = 2 * time.Minute  // SOCKET_PING_TIMEOUT_MS: a ping without a pong ends it after so long
 	SocketsPerUserMax     = 32               // SOCKETS_PER_USER_MAX

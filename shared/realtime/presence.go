@@ -20,6 +20,9 @@ const (
 // presence tells everybody who may see it of a user's presence, and goes on until what was told is true.
 func (p *Publisher) presence(ctx context.Context, job PresenceJob) error {
 	dead, err := p.tell(ctx, job)
+	if errors.Is(err, errDeferred) {
+		err = p.again(ctx, job, err)
+	}
 	return errors.Join(err, p.bury(ctx, dead, p.tellHere))
 }
 
@@ -35,19 +38,38 @@ func (p *Publisher) tell(ctx context.Context, job PresenceJob) (gone []target, e
 	}
 	retry := p.Now().Sub(time.UnixMilli(job.AtMS)) > oldJob
 	ownRooms := who.limited && len(job.Rooms) > 0
-	if job.Version != 0 && job.Version != now.Version && !retry && !ownRooms {
-		return nil, nil // the newer write has its own job
+	superseded := func() bool { // the newer write has its own job
+		return job.Version != 0 && job.Version != now.Version && !retry && !ownRooms
+	}
+	if superseded() {
+		return nil, nil
 	}
 	ended := map[string]bool{}
-	for range presenceRounds {
+	for round := range presenceRounds {
 		to := who.sockets.with(job.User, now.sockets(), ended)
+		waited, err := p.awaitTurn(ctx, job.User, to)
+		if err != nil {
+			return gone, err
+		}
+		if waited {
+			if now, err = p.Presences.Read(ctx, job.User); err != nil {
+				return gone, err
+			}
+			if round == 0 && superseded() {
+				return nil, nil
+			}
+			to = who.sockets.with(job.User, now.sockets(), ended)
+		}
 		snapshot := now.snapshot(job.User, who.timer)
-		outcome := p.deliver(ctx, to, delivery{frame: p.snapshotFrames(snapshot, encode(snapshot)), retries: presenceRetries})
+		outcome, cut := p.deliverPresence(ctx, job.User, to, delivery{frame: p.snapshotFrames(snapshot, encode(snapshot)), retries: presenceRetries})
 		p.report(ctx, contract.PresenceUpdate, outcome)
 		for _, t := range outcome.gone {
 			ended[t.ID] = true
 		}
 		gone = append(gone, outcome.gone...)
+		if cut != nil {
+			return gone, cut
+		}
 		told := now
 		if now, err = p.Presences.Read(ctx, job.User); err != nil {
 			return gone, err

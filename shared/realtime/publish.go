@@ -22,6 +22,7 @@ type Publisher struct {
 	Rooms       Rooms
 	Ledger      Ledger
 	Timers      Timers
+	Budget      Budget // with PresenceRPS
 	Poster      Poster
 	Asker       Asker
 	Metrics     Metrics
@@ -29,6 +30,7 @@ type Publisher struct {
 	Now         func() time.Time
 
 	PresenceGlobalMax int  // 0: presence is global at any number of connections
+	PresenceRPS       int  // posts a second of all presence jobs together; 0: as many as come
 	ClientInfo        bool // user agents and ips reach everybody
 	PingInterval      time.Duration
 	PingTimeout       time.Duration
@@ -181,7 +183,12 @@ func (p *Publisher) open(ctx context.Context, o Open) error {
 // welcome tells a connection that it is in its personal room, then everybody that its user is online.
 func (p *Publisher) welcome(ctx context.Context, w Welcome) error {
 	err := ignoreGone(p.post(ctx, w.Connection, readyFrame(wire.JSON, w.User), helloRetries))
-	return errors.Join(err, p.presence(ctx, PresenceJob{User: w.User, Version: w.Version, AtMS: w.AtMS}))
+	job := PresenceJob{User: w.User, Version: w.Version, AtMS: w.AtMS}
+	told := p.presence(ctx, job)
+	if err == nil && errors.Is(told, errDeferred) { // it has heard that it is ready: only the rest comes again
+		told = p.Asker.Ask(ctx, Job{Presence: &job})
+	}
+	return errors.Join(err, told)
 }
 
 // refuse tells a connection why it may not stay, and closes it, told or not.
