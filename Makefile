@@ -28,7 +28,7 @@ quote = '$(subst ','\'',$1)'
 need = $(if $(call given,$1),,$(error usage: make $2))
 
 .DEFAULT_GOAL := help
-.PHONY: help run token client publish participants test sim fuzz check lint race signatures dynamodb sam samples sam-e2e sam-invoke socketio readme sizes build .build/sam tools clean
+.PHONY: help run token client publish participants test sim fuzz check lint race signatures dynamodb sam samples sam-e2e sam-invoke socketio readme bill sizes build .build/sam tools clean
 
 help: ## List what there is to do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -133,6 +133,9 @@ infra/readme/node_modules: infra/readme/package-lock.json
 # For this machine, and always: sam build knows itself what to do.
 .build/sam: $(SAM_CLI)
 	LAMBDA_GOARCH=$$(go env GOARCH) $(SAM_CLI)/sam build --build-dir $@
+
+bill: ## Measure what the standard scenarios cost in AWS, and put it into README.md
+	go run ./infra/bench/bill -measure -write
 
 sizes: ## The functions as deployed are no larger than they may be
 	go run ./infra/bench/coldstart -sizes

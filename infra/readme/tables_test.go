@@ -8,7 +8,6 @@ import (
 	"go/parser"
 	gotoken "go/token"
 	"maps"
-	"math"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -355,36 +354,6 @@ func TestLimits(t *testing.T) {
 	} {
 		if !strings.Contains(all.String(), strconv.Itoa(number)) {
 			t.Errorf("%s: %d is not among the limits", what, number)
-		}
-	}
-}
-
-// The worked example adds up: what is named, for each of 1 000 users on 22 days, at its price.
-func TestWorkedExample(t *testing.T) {
-	number := func(text string) float64 {
-		n, err := strconv.ParseFloat(strings.TrimPrefix(text, "$"), 64)
-		if err != nil {
-			t.Errorf("%s: %v", text, err)
-		}
-		return n
-	}
-	for _, table := range read(t).tablesOf(t, "billed") {
-		for _, row := range table.rows[1:] {
-			daily, monthly, price, cost := number(row[2]), number(row[3]), number(row[4]), number(row[5])
-			sum := 0.0
-			for _, term := range regexp.MustCompile(`(\d+)(?: × (\d+(?:\.\d+)?))?`).FindAllStringSubmatch(row[1], -1) {
-				product := number(term[1])
-				if term[2] != "" {
-					product *= number(term[2])
-				}
-				sum += product
-			}
-			if row[0] != "GB-seconds" && sum != daily { // which are told in words
-				t.Errorf("%s: %s are %g, not %g", row[0], row[1], sum, daily)
-			}
-			if math.Round(daily*22_000) != monthly || math.Abs(monthly*price/1e6-cost) > 0.006 {
-				t.Errorf("%s: %g a day are %g a month and $%.3f", row[0], daily, daily*22_000, monthly*price/1e6)
-			}
 		}
 	}
 }

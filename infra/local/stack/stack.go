@@ -53,6 +53,8 @@ type Options struct {
 	DynamoDBLocal    bool   // DynamoDB Local instead of the embedded table
 	DynamoDBEndpoint string // a DynamoDB that runs already; "" starts one
 	LambdaEndpoint   string // an Invoke API that runs already, such as SAM CLI's; "" builds and runs the functions here
+	// ConnectionsEndpoint is an @connections API that functions post to instead of the gateway's, stage included; "" is the gateway's.
+	ConnectionsEndpoint string
 
 	// Settings are the template's parameters and the functions' environment variables, each by its own name. What the template
 	// does not know is ignored, so this may be a whole environment.
@@ -125,7 +127,9 @@ func (s *Stack) start(ctx context.Context) error {
 	}
 	address := ws.Addr().String()
 	s.URL = "ws://" + address + "/" + Stage
-	s.ConnectionsEndpoint = "http://" + address + "/" + Stage
+	if s.ConnectionsEndpoint = s.options.ConnectionsEndpoint; s.ConnectionsEndpoint == "" {
+		s.ConnectionsEndpoint = "http://" + address + "/" + Stage
+	}
 	var invoke, dynamo net.Listener
 	if s.LambdaEndpoint = s.options.LambdaEndpoint; s.LambdaEndpoint == "" {
 		if invoke, err = s.listen(ctx, "LAMBDA_PORT", s.options.LambdaPort); err != nil {
