@@ -10,10 +10,8 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/aws/aws-sdk-go-v2/service/lambda"
-
 	"example.org/realtime/infra/local/stack"
-	"example.org/realtime/shared/contract"
+	"example.org/realtime/shared/backend"
 )
 
 // The functions that a backend invokes, by logical id: the local stack and SAM CLI both know them by it.
@@ -33,7 +31,7 @@ func (c *command) publish(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("file: %w", err)
 	}
-	return c.invoke(ctx, publishFunction, request)
+	return c.invoke(func(api backend.API) (any, error) { return backend.Invoke(ctx, api, publishFunction, request) })
 }
 
 // participants says who takes part in a conversation: exactly these users.
@@ -50,34 +48,25 @@ func (c *command) participants(ctx context.Context, args []string) error {
 			list = append(list, user)
 		}
 	}
-	request, err := json.Marshal(map[string]any{"op": contract.ParticipantsSet, "conversationId": *conversation, "users": list})
-	if err != nil {
-		return err
-	}
-	return c.invoke(ctx, controlFunction, request)
+	return c.invoke(func(api backend.API) (any, error) {
+		return backend.New(api, backend.Functions{Control: controlFunction}).SetParticipants(ctx, *conversation, list...)
+	})
 }
 
-// invoke prints a function's answer. The error of a function is an error, on one line.
-func (c *command) invoke(ctx context.Context, function string, request []byte) error {
+// invoke has a function invoked, and prints its answer.
+func (c *command) invoke(call func(backend.API) (any, error)) error {
 	endpoint, err := c.lambdaEndpoint()
 	if err != nil {
 		return err
 	}
-	out, err := stack.LambdaClient(endpoint).Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: request})
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
+	answer, err := call(stack.LambdaClient(endpoint))
+	if errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("nothing answers at %s: start the stack with make run", endpoint)
-	case err != nil:
-		return err
-	case out.FunctionError != nil:
-		var e struct{ ErrorType, ErrorMessage string }
-		if err := json.Unmarshal(out.Payload, &e); err != nil {
-			return fmt.Errorf("%s failed: %s", function, out.Payload)
-		}
-		return fmt.Errorf("%s: %s", e.ErrorType, e.ErrorMessage)
 	}
-	_, err = fmt.Fprintln(c.stdout, strings.TrimSuffix(string(out.Payload), "\n"))
-	return err
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(c.stdout).Encode(answer)
 }
 
 // lambdaEndpoint is where functions are invoked: the running stack's Invoke API, or the one that stands behind its gateway.

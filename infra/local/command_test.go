@@ -155,9 +155,9 @@ func TestPublish(t *testing.T) {
 	execute(t, []string{"LAMBDA_ENDPOINT=http://127.0.0.1:" + port}, nil, "publish", "-file", file).expect(t, 0, `{"delivered":2}`+"\n", "")
 
 	environ, _ = invokeAPI(t, "Unhandled", `{"errorMessage":"data: required","errorType":"ValidationError"}`)
-	execute(t, environ, nil, "publish", "-file", file).expect(t, 1, "", "ValidationError: data: required\n")
+	execute(t, environ, nil, "publish", "-file", file).expect(t, 1, "", "PublishFunction: data: required\n")
 	environ, _ = invokeAPI(t, "Unhandled", `Task timed out`)
-	execute(t, environ, nil, "publish", "-file", file).expect(t, 1, "", "PublishFunction failed: Task timed out\n")
+	execute(t, environ, nil, "publish", "-file", file).expect(t, 1, "", "PublishFunction: Task timed out\n")
 
 	port = nobody(t)
 	execute(t, []string{"LAMBDA_PORT=" + port}, nil, "publish", "-file", file).
@@ -171,7 +171,7 @@ func TestPublish(t *testing.T) {
 func TestParticipants(t *testing.T) {
 	environ, came := invokeAPI(t, "", `{"added":2,"removed":0}`)
 	execute(t, environ, nil, "participants", "-conversation", "c1", "-users", "alice, bob,").expect(t, 0, `{"added":2,"removed":0}`+"\n", "")
-	want := `/2015-03-31/functions/ControlFunction/invocations {"conversationId":"c1","op":"participants.set","users":["alice","bob"]}`
+	want := `/2015-03-31/functions/ControlFunction/invocations {"op":"participants.set","conversationId":"c1","users":["alice","bob"]}`
 	if *came != want {
 		t.Errorf("invoked with %s", *came)
 	}

@@ -18,7 +18,10 @@ const (
 	RoomsPerConnectionMax = 100              // ROOMS_PER_CONNECTION_MAX
 	MaxEventBytes         = 128 * 1024       // an encoded event to a client: PostToConnection takes no more
 	MaxPublishIDLength    = 256              // characters of a publish request's id
-	MaxUsersPerRequest    = 1000             // users of one participants request
+	MaxUsersPerRequest    = 1000             // users of one participants or groups request
+	MaxPresenceUsers      = 100              // users of one presence.read request
+	MaxReasonLength       = 1000             // characters of the reason, and of the message, of a sockets.disconnect request
+	MaxDenySeconds        = 24 * 60 * 60     // longest denySeconds of a sockets.disconnect request
 	MaxAudience           = 1000             // members of one list of to or except
 	PublishIDTTL          = 24 * time.Hour   // how long a publish id is remembered
 	MaxConnectionAge      = 2 * time.Hour    // API Gateway ends every connection then

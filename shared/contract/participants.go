@@ -3,25 +3,14 @@ package contract
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 )
-
-// Operations of the control function.
-const (
-	ParticipantsSet    = "participants.set"    // exactly these users take part
-	ParticipantsAdd    = "participants.add"    // these too
-	ParticipantsRemove = "participants.remove" // these no longer; their sockets leave the room at once
-	ParticipantsList   = "participants.list"   // who takes part, in pages
-)
-
-var operations = []string{ParticipantsSet, ParticipantsAdd, ParticipantsRemove, ParticipantsList}
 
 // Participants is a backend's request about who takes part in a conversation.
 type Participants struct {
-	Op             string
-	ConversationID string
-	Users          []string // set, add, remove: at most MaxUsersPerRequest; only set may name none
-	After          string   // list: the answer's Next of the page before
+	Op             string   `json:"op"` // ParticipantsSet, ParticipantsAdd, ParticipantsRemove or ParticipantsList
+	ConversationID string   `json:"conversationId"`
+	Users          []string `json:"users,omitzero"` // set, add, remove: at most MaxUsersPerRequest; only set may name none, with a list that is empty, not nil
+	Next           string   `json:"next,omitempty"` // list: the next of the page before; "" is the first page
 }
 
 // ParticipantsChanged answers set, add and remove with how many users it changed.
@@ -36,36 +25,26 @@ type ParticipantsPage struct {
 	Next  string   `json:"next,omitempty"`
 }
 
-// ParseParticipants validates a request to control. The error is a *ValidationError that names the field.
-func ParseParticipants(raw json.RawMessage) (*Participants, error) {
-	m := object("", raw, "op", "conversationId", "users", "next")
-	p := &Participants{Op: m.text("op")}
-	if m.err == nil && !slices.Contains(operations, p.Op) {
-		m.fail("op", "%q is not an operation; expected one of %s", clip(p.Op), strings.Join(operations, ", "))
-	}
-	p.ConversationID = m.id("conversationId")
-	if p.Op == ParticipantsList {
-		if m.has("users") {
-			m.fail("users", "%s does not take it", ParticipantsList)
-		}
-		if m.has("next") {
-			p.After = m.id("next")
-		}
-	} else {
-		if m.has("next") {
-			m.fail("next", "only %s takes it", ParticipantsList)
-		}
+func parseParticipants(op string, raw json.RawMessage) (ControlRequest, error) {
+	m := object("", raw, "op", "conversationId", "users")
+	p := &Participants{Op: op, ConversationID: m.id("conversationId")}
+	if op == ParticipantsSet {
 		p.Users = m.ids("users", MaxUsersPerRequest)
-		if m.err == nil && len(p.Users) == 0 && p.Op != ParticipantsSet {
-			m.fail("users", "must name at least one user")
-		}
 		slices.Sort(p.Users)
 		p.Users = slices.Compact(p.Users)
+	} else {
+		p.Users = m.someone("users", MaxUsersPerRequest)
 	}
-	if m.err != nil {
-		return nil, m.err
+	return p, m.err
+}
+
+func parseParticipantsList(op string, raw json.RawMessage) (ControlRequest, error) {
+	m := object("", raw, "op", "conversationId", "next")
+	p := &Participants{Op: op, ConversationID: m.id("conversationId")}
+	if m.has("next") {
+		p.Next = m.id("next")
 	}
-	return p, nil
+	return p, m.err
 }
 
 // ParseRoom validates the data of conversations:join and conversations:leave. The error is an *Error with BadRequest.

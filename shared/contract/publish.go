@@ -7,32 +7,33 @@ import (
 	"unicode/utf8"
 )
 
-// Publish is a backend's request to send an event, as ParsePublish validated it.
+// Publish is a backend's request to send an event.
 type Publish struct {
-	ID        string          // idempotency key, 1 to MaxPublishIDLength characters; "" is none
-	Event     string          // one of the events that the server sends
-	Data      json.RawMessage // the payload, byte for byte as it came
-	To        *Audience       // nil: the event's own audience
-	Except    Except
-	Reconnect bool // system:disconnect: the client may come back (maintenance)
+	ID        string          `json:"id,omitempty"` // idempotency key, 1 to MaxPublishIDLength characters; "" is none
+	Event     string          `json:"event"`        // one of the events that the server sends
+	Data      json.RawMessage `json:"data"`         // the payload; clients get it byte for byte
+	To        *Audience       `json:"to,omitempty"` // nil: the event's own audience
+	Except    Except          `json:"except,omitzero"`
+	Reconnect bool            `json:"reconnect,omitempty"` // system:disconnect: Socket.IO clients come back by themselves (maintenance)
 
-	Message  *Message          // Data of a messages event
-	Presence *PresenceSnapshot // Data of presence:update
+	// What ParsePublish finds in Data; a backend leaves them alone.
+	Message  *Message          `json:"-"` // of a messages event
+	Presence *PresenceSnapshot `json:"-"` // of presence:update
 }
 
-// Audience is a union of sockets; each gets the event once, however often it is in it.
+// Audience is a union of sockets; each gets the event once, however often it is in it. A list has at most MaxAudience.
 type Audience struct {
-	Users         []string
-	Conversations []string
-	Groups        []string
-	Connections   []string // socket ids, as in socket.id and in presence
-	All           bool
+	Users         []string `json:"users,omitempty"`
+	Conversations []string `json:"conversations,omitempty"`
+	Groups        []string `json:"groups,omitempty"`
+	Connections   []string `json:"connections,omitempty"` // socket ids, as in socket.id and in presence
+	All           bool     `json:"all,omitempty"`         // every connection
 }
 
-// Except takes sockets out of an audience again.
+// Except takes sockets out of an audience again. A list has at most MaxAudience.
 type Except struct {
-	Users       []string
-	Connections []string // socket ids
+	Users       []string `json:"users,omitempty"`
+	Connections []string `json:"connections,omitempty"` // socket ids
 }
 
 // Published is the answer to a publish: Matched = Delivered + Gone + Failed + Queued sockets.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -30,10 +29,13 @@ func (r *Receiver) join(ctx context.Context, m Message, in wire.Inbound) error {
 	if err != nil || at.IsZero() {
 		return err
 	}
-	if err := r.record(ctx, m.ConnectionID, room); err != nil {
-		if derr := r.Rooms.Delete(ctx, room, m.ConnectionID, at); derr != nil {
-			return errors.Join(err, derr)
-		}
+	recorder := &recorder{Connections: r.Connections, Recorded: r.Recorded, Rooms: r.Rooms, Limit: r.RoomsPerSocket}
+	switch err := recorder.record(ctx, m.ConnectionID, room, at); {
+	case errors.Is(err, ErrFull):
+		return &contract.Error{Code: contract.TooManyRooms, Message: fmt.Sprintf("this connection is in %d rooms already; leave one first", r.RoomsPerSocket)}
+	case errors.Is(err, ErrNotFound):
+		return errDeaf
+	case err != nil:
 		return err
 	}
 	above, err := r.crowd.above(ctx, r.Timers, r.PresenceGlobalMax, r.Now())
@@ -64,50 +66,6 @@ func (r *Receiver) enter(ctx context.Context, m Message, conversation string) (t
 		at = conflict.At.Add(time.Millisecond)
 	}
 	return time.Time{}, fmt.Errorf("join %s: overtaken by %d removals", room, joinTries)
-}
-
-// record notes the room in the connection's row, and makes place there by dropping rooms that were left.
-func (r *Receiver) record(ctx context.Context, id, room string) error {
-	err := r.Recorded.AddRoom(ctx, id, room, r.RoomsPerSocket)
-	if errors.Is(err, ErrFull) {
-		if err = r.dropLeft(ctx, id); err == nil {
-			err = r.Recorded.AddRoom(ctx, id, room, r.RoomsPerSocket)
-		}
-	}
-	switch {
-	case errors.Is(err, ErrFull):
-		return &contract.Error{Code: contract.TooManyRooms, Message: fmt.Sprintf("this connection is in %d rooms already; leave one first", r.RoomsPerSocket)}
-	case errors.Is(err, ErrNotFound):
-		return errDeaf
-	}
-	return err
-}
-
-// dropLeft drops the rooms that the connection is no longer in from its record.
-func (r *Receiver) dropLeft(ctx context.Context, id string) error {
-	c, err := r.Connections.Get(ctx, id)
-	if err != nil {
-		return err
-	}
-	left, err := r.Rooms.Without(ctx, id, c.Rooms)
-	if err != nil || len(left) == 0 {
-		return err
-	}
-	if err := r.Recorded.DropRooms(ctx, id, left); err != nil {
-		return err
-	}
-	still, err := r.Rooms.Without(ctx, id, left)
-	if err != nil {
-		return err
-	}
-	for _, room := range left { // joined again between the look and the write
-		if !slices.Contains(still, room) {
-			if err := r.Recorded.AddRoom(ctx, id, room, r.RoomsPerSocket); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // leave takes the socket out of the room of a conversation. Leaving a room that it is not in succeeds.

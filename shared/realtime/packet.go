@@ -131,8 +131,8 @@ func (r *Receiver) settle(ctx context.Context, m Message, c Connection) error {
 		return err
 	}
 	p, err := r.register(ctx, c, m.At, m.UserAgent, m.IP)
-	if errors.Is(err, ErrFull) {
-		return r.expel(ctx, m, c)
+	if e := r.turnedAway(err); e != nil {
+		return r.expel(ctx, m, c, e)
 	}
 	if err != nil {
 		return err
@@ -143,20 +143,15 @@ func (r *Receiver) settle(ctx context.Context, m Message, c Connection) error {
 	return r.Asker.Ask(ctx, Job{Presence: &PresenceJob{User: c.UserID, Version: p.Version, AtMS: r.Now().UnixMilli()}})
 }
 
-// expel takes a socket out of the namespace again whose user has too many, and has them verified, so that the next try finds
-// the dead ones gone.
-func (r *Receiver) expel(ctx context.Context, m Message, c Connection) error {
+// expel takes a socket out of the namespace again that is turned away. Its client may try again.
+func (r *Receiver) expel(ctx context.Context, m Message, c Connection, e *contract.Error) error {
 	if err := r.Sessions.Exit(ctx, c, m.At); err != nil {
 		return err
 	}
-	e := r.full()
 	if err := r.post(ctx, m, errorFrame(wire.SocketIO, e.Code, e.Message)); err != nil {
 		return err
 	}
-	return errors.Join(
-		r.post(ctx, m, wire.EncodeDisconnect(contract.Namespace)),
-		r.Asker.Ask(ctx, Job{Verify: &Verify{User: c.UserID}}),
-	)
+	return errors.Join(r.post(ctx, m, wire.EncodeDisconnect(contract.Namespace)), r.verifyFull(ctx, c.UserID, e))
 }
 
 // identify finds out whose CONNECT it is: by its auth first, so that a fresh token beats the one of the handshake.

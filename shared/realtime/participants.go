@@ -25,11 +25,11 @@ type Roster struct {
 	Now          func() time.Time
 }
 
-// Do does what a backend asks of control, and answers with *contract.ParticipantsChanged or *contract.ParticipantsPage.
+// Do does what a backend asks of it, and answers with *contract.ParticipantsChanged or *contract.ParticipantsPage.
 // After an error it may be done in part; asking again completes it.
 func (r *Roster) Do(ctx context.Context, req *contract.Participants) (any, error) {
 	if req.Op == contract.ParticipantsList {
-		users, next, err := r.Participants.List(ctx, req.ConversationID, req.After)
+		users, next, err := r.Participants.List(ctx, req.ConversationID, req.Next)
 		return &contract.ParticipantsPage{Users: append([]string{}, users...), Next: next}, err
 	}
 	var add, remove []string
@@ -56,7 +56,7 @@ func (r *Roster) Do(ctx context.Context, req *contract.Participants) (any, error
 		g.Go(func() error { return count(&removed)(r.remove(gctx, req.ConversationID, user)) })
 	}
 	if err := g.Wait(); err != nil {
-		return nil, fmt.Errorf("%s %s: %w", req.Op, req.ConversationID, err)
+		return nil, fmt.Errorf("%s: %w", req.ConversationID, err)
 	}
 	return &contract.ParticipantsChanged{Added: int(added.Load()), Removed: int(removed.Load())}, nil
 }

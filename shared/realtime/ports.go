@@ -39,6 +39,14 @@ func (c *RoomConflict) Error() string {
 	return fmt.Sprintf("overtaken by %q at %d", string(c.Left), c.At.UnixMilli())
 }
 
+// Denied answers the coming of a socket whose user a backend keeps out.
+type Denied struct {
+	Until time.Time // whole seconds
+}
+
+// Error implements error.
+func (d *Denied) Error() string { return "denied until " + d.Until.UTC().Format(time.RFC3339) }
+
 // Connections are the CONN rows.
 type Connections interface {
 	// Put records a new connection. ErrGone: its end came first. ErrExists: it is recorded already.
@@ -87,7 +95,7 @@ type Everyone interface {
 // Presences are the USER items.
 type Presences interface {
 	// Add adds a socket and returns the presence after it. ErrExists: it is there already; the presence comes with it.
-	// ErrFull: the user has limit sockets.
+	// ErrFull: the user has limit sockets. A *Denied: the user is kept out.
 	Add(ctx context.Context, user string, s PresenceSocket, limit int) (Presence, error)
 	// Remove removes a socket and returns the presence after it. ErrNotFound: there is no such socket. ErrTooYoung: it
 	// connected after connectedBefore; a zero connectedBefore removes any.
@@ -96,6 +104,14 @@ type Presences interface {
 	Touch(ctx context.Context, user, id string, at time.Time, apart time.Duration) (Presence, error)
 	// Read reads a user's presence, consistent. A user who was never seen has the zero Presence.
 	Read(ctx context.Context, user string) (Presence, error)
+}
+
+// Users are the USER items as a backend reads and marks them.
+type Users interface {
+	// ReadAll reads the presences of users, consistent, in the order asked. One who was never seen has the zero Presence.
+	ReadAll(ctx context.Context, users []string) ([]Presence, error)
+	// Deny keeps the user's further sockets out until then; the zero time lets them in again.
+	Deny(ctx context.Context, user string, until time.Time) error
 }
 
 // Rooms are the ROOM rows.
@@ -161,6 +177,11 @@ type Poster interface {
 // Asker hands a job to publish, which does it at least once, soon.
 type Asker interface {
 	Ask(ctx context.Context, job Job) error
+}
+
+// Publishing is the publish function, whose answer is awaited.
+type Publishing interface {
+	Publish(ctx context.Context, req contract.Publish) (contract.Published, error)
 }
 
 // Shards is the number of parts that connections are listed and swept in.

@@ -85,10 +85,10 @@ func (r *Receiver) Connect(ctx context.Context, e Connected) error {
 	job := Job{Open: &Open{Connection: c.ID}}
 	if !socketIO {
 		p, err := r.register(ctx, c, e.At, e.UserAgent, e.IP)
-		switch {
-		case errors.Is(err, ErrFull):
-			return r.refuseFull(ctx, c)
-		case err != nil:
+		if e := r.turnedAway(err); e != nil {
+			return r.turnAway(ctx, c, e)
+		}
+		if err != nil {
 			return fmt.Errorf("connect %s: %w", c.ID, errors.Join(err, r.undo(ctx, c)))
 		}
 		job = Job{Welcome: &Welcome{Connection: c.ID, User: c.UserID, Version: p.Version, AtMS: r.Now().UnixMilli()}}
@@ -108,20 +108,38 @@ func (r *Receiver) register(ctx context.Context, c Connection, at time.Time, use
 	return p, err
 }
 
-// refuseFull turns away the socket of a user who has too many, and has them verified, so that the next try finds the dead
-// ones gone.
-func (r *Receiver) refuseFull(ctx context.Context, c Connection) error {
+// turnedAway is what a client is told whose socket register did not take, because its user has too many or is kept out; nil
+// for any other error.
+func (r *Receiver) turnedAway(err error) *contract.Error {
+	if errors.Is(err, ErrFull) {
+		return &contract.Error{
+			Code:    contract.TooManyConnections,
+			Message: fmt.Sprintf("this user has %d open connections already; close one and try again", r.SocketsPerUser),
+		}
+	}
+	if denied, ok := errors.AsType[*Denied](err); ok {
+		return &contract.Error{
+			Code:    contract.Forbidden,
+			Message: "this user has been disconnected and may connect again at " + denied.Until.UTC().Format(time.RFC3339),
+		}
+	}
+	return nil
+}
+
+// turnAway refuses a connection that is recorded already.
+func (r *Receiver) turnAway(ctx context.Context, c Connection, e *contract.Error) error {
 	if err := r.Connections.Delete(ctx, c); err != nil {
 		return fmt.Errorf("refuse %s: %w", c.ID, err)
 	}
-	return errors.Join(r.refuse(ctx, c.ID, r.full()), r.Asker.Ask(ctx, Job{Verify: &Verify{User: c.UserID}}))
+	return errors.Join(r.refuse(ctx, c.ID, e), r.verifyFull(ctx, c.UserID, e))
 }
 
-func (r *Receiver) full() *contract.Error {
-	return &contract.Error{
-		Code:    contract.TooManyConnections,
-		Message: fmt.Sprintf("this user has %d open connections already; close one and try again", r.SocketsPerUser),
+// verifyFull has the sockets of a user verified who has too many, so that the next try finds the dead ones gone.
+func (r *Receiver) verifyFull(ctx context.Context, user string, e *contract.Error) error {
+	if e.Code != contract.TooManyConnections {
+		return nil
 	}
+	return r.Asker.Ask(ctx, Job{Verify: &Verify{User: user}})
 }
 
 func (r *Receiver) refuse(ctx context.Context, id string, e *contract.Error) error {

@@ -53,10 +53,11 @@ type PresenceSocket struct {
 // Presence is a user's sockets: the personal room, and what decides online and offline. The zero Presence is a user who
 // was never seen.
 type Presence struct {
-	UserID   string
-	Version  int64     // grows with each socket that comes or goes
-	LastSeen time.Time // zero: never
-	Sockets  []PresenceSocket
+	UserID      string
+	Version     int64     // grows with each socket that comes or goes
+	LastSeen    time.Time // zero: never
+	DeniedUntil time.Time // whole seconds; until then no socket of the user may come; zero, or in the past: any may
+	Sockets     []PresenceSocket
 }
 
 // stale lists sockets older than a connection can be: their end was missed altogether.

@@ -27,6 +27,7 @@ const userAge = 90 * 24 * time.Hour
 type userRow struct {
 	Version  int64 `dynamodbav:"v"`
 	LastSeen int64 `dynamodbav:"lastSeen"` // ms
+	Denied   int64 `dynamodbav:"denied"`   // s
 	Exp      int64 `dynamodbav:"exp"`
 }
 
@@ -54,27 +55,40 @@ func (p *Presences) Add(ctx context.Context, user string, s realtime.PresenceSoc
 		return realtime.Presence{}, failure(op, k, err)
 	}
 	found, err := p.update(ctx, op, k, &dynamodb.UpdateItemInput{
-		UpdateExpression:         new("SET #c = :c, #lastSeen = :t REMOVE #exp ADD #sockets :one, #v :one"),
-		ConditionExpression:      new("attribute_not_exists(#c) AND (attribute_not_exists(#sockets) OR #sockets < :limit)"),
+		UpdateExpression: new("SET #c = :c, #lastSeen = :t REMOVE #exp, #denied ADD #sockets :one, #v :one"),
+		ConditionExpression: new("attribute_not_exists(#c) AND (attribute_not_exists(#sockets) OR #sockets < :limit)" +
+			" AND (attribute_not_exists(#denied) OR #denied <= :now)"),
 		ExpressionAttributeNames: socketAlias(s.ID),
 		ExpressionAttributeValues: values{
 			":c":     socket,
 			":t":     number(millis(s.LastSeen)),
 			":one":   number(1),
 			":limit": number(limit),
+			":now":   number(p.now().Unix()),
 		},
 		ReturnValues: types.ReturnValueAllNew,
 	})
-	switch {
-	case errors.Is(err, errCondition) && found[socketPrefix+s.ID] == nil:
-		return realtime.Presence{}, realtime.ErrFull
-	case errors.Is(err, errCondition):
-		presence, err := p.presence(op, user, found)
-		return presence, cmp.Or(err, realtime.ErrExists)
-	case err != nil:
+	if errors.Is(err, errCondition) {
+		return p.notAdded(op, user, s.ID, found)
+	}
+	if err != nil {
 		return realtime.Presence{}, err
 	}
 	return p.presence(op, user, found)
+}
+
+// notAdded says why the condition of Add did not hold, by the item.
+func (p *Presences) notAdded(op, user, id string, found item) (realtime.Presence, error) {
+	presence, err := p.presence(op, user, found)
+	switch {
+	case err != nil:
+		return realtime.Presence{}, err
+	case found[socketPrefix+id] != nil:
+		return presence, realtime.ErrExists
+	case presence.DeniedUntil.After(p.now()):
+		return realtime.Presence{}, &realtime.Denied{Until: presence.DeniedUntil}
+	}
+	return realtime.Presence{}, realtime.ErrFull
 }
 
 // Remove implements realtime.Presences.
@@ -144,6 +158,58 @@ func (p *Presences) Read(ctx context.Context, user string) (realtime.Presence, e
 	return p.presence(op, user, found)
 }
 
+// ReadAll implements realtime.Users: an item each, 100 in a request.
+func (p *Presences) ReadAll(ctx context.Context, users []string) ([]realtime.Presence, error) {
+	const op = "read presences"
+	distinct := slices.Clone(users) // as BatchGetItem wants its keys
+	slices.Sort(distinct)
+	distinct = slices.Compact(distinct)
+	keys := make([]key, len(distinct))
+	for i, user := range distinct {
+		keys[i] = userKey(user)
+	}
+	found, err := p.getAll(ctx, op, key{pk: userKey("").pk}, keys)
+	if err != nil {
+		return nil, err
+	}
+	items := make(map[string]item, len(found))
+	for _, row := range found {
+		if pk, ok := row[PartitionKey].(*types.AttributeValueMemberS); ok {
+			items[pk.Value] = row
+		}
+	}
+	presences := make([]realtime.Presence, len(users))
+	for i, user := range users {
+		if presences[i], err = p.presence(op, user, items[userKey(user).pk]); err != nil {
+			return nil, err
+		}
+	}
+	return presences, nil
+}
+
+// Deny implements realtime.Users. The item may be made by it, or be about to expire: it stays as long as after the end of a
+// socket. One that has sockets may have exp as well, because no socket lives for so long.
+func (p *Presences) Deny(ctx context.Context, user string, until time.Time) error {
+	in := &dynamodb.UpdateItemInput{
+		UpdateExpression: new("SET #denied = :until, #exp = :exp"),
+		ExpressionAttributeValues: values{
+			":until": number(until.Unix()),
+			":exp":   number(p.now().Add(userAge).Unix()),
+		},
+	}
+	if until.IsZero() {
+		in = &dynamodb.UpdateItemInput{
+			UpdateExpression:    new("REMOVE #denied"),
+			ConditionExpression: new("attribute_exists(#denied)"),
+		}
+	}
+	_, err := p.update(ctx, "deny user", userKey(user), in)
+	if errors.Is(err, errCondition) {
+		return nil // nobody was denied
+	}
+	return err
+}
+
 func socketAlias(id string) map[string]string { return map[string]string{"#c": socketPrefix + id} }
 
 // presence reads a USER item, nil for none. The sockets are in the order in which they connected.
@@ -156,7 +222,9 @@ func (p *Presences) presence(op, user string, from item) (realtime.Presence, err
 	if from == nil || p.expired(row.Exp) {
 		return realtime.Presence{}, nil
 	}
-	presence := realtime.Presence{UserID: user, Version: row.Version, LastSeen: fromMillis(row.LastSeen)}
+	presence := realtime.Presence{
+		UserID: user, Version: row.Version, LastSeen: fromMillis(row.LastSeen), DeniedUntil: fromMillis(row.Denied * 1000),
+	}
 	for name, value := range from {
 		id, ok := strings.CutPrefix(name, socketPrefix)
 		if !ok {

@@ -3,12 +3,10 @@ package store
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"example.org/realtime/shared/contract"
 	"example.org/realtime/shared/realtime"
@@ -126,40 +124,28 @@ func (r *Rooms) Sockets(ctx context.Context, room string, limit int) (sockets []
 	}
 }
 
-// Without implements realtime.Rooms. What DynamoDB leaves unprocessed is asked for again until ctx ends.
+// Without implements realtime.Rooms.
 func (r *Rooms) Without(ctx context.Context, id string, rooms []string) ([]string, error) {
 	const op = "look for rooms of connection"
-	if len(rooms) == 0 {
-		return nil, nil
-	}
 	of := key{pk: id}
-	keys := make([]item, len(rooms))
+	keys := make([]key, len(rooms))
 	for i, room := range rooms {
-		keys[i] = roomKey(room, id).item()
+		keys[i] = roomKey(room, id)
 	}
-	request := map[string]types.KeysAndAttributes{*r.name: {Keys: keys, ConsistentRead: new(true)}}
-	in := make(map[string]bool, len(rooms))
-	for attempt := 0; len(request) > 0; attempt++ {
-		if attempt > 0 {
-			if err := backoff(ctx, attempt); err != nil {
-				return nil, failure(op, of, err)
-			}
-		}
-		out, err := r.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
-		if err != nil {
-			return nil, failure(op, of, err)
-		}
-		var rows []struct {
-			PK string `dynamodbav:"pk"`
-			roomRow
-		}
-		if err := attributevalue.UnmarshalListOfMaps(out.Responses[*r.name], &rows); err != nil {
-			return nil, failure(op, of, err)
-		}
-		for _, row := range rows {
-			in[row.PK] = r.joined(row.roomRow)
-		}
-		request = out.UnprocessedKeys
+	found, err := r.getAll(ctx, op, of, keys)
+	if err != nil {
+		return nil, err
+	}
+	var rows []struct {
+		PK string `dynamodbav:"pk"`
+		roomRow
+	}
+	if err := attributevalue.UnmarshalListOfMaps(found, &rows); err != nil {
+		return nil, failure(op, of, err)
+	}
+	in := make(map[string]bool, len(rows))
+	for _, row := range rows {
+		in[row.PK] = r.joined(row.roomRow)
 	}
 	var without []string
 	for _, room := range rooms {
@@ -173,16 +159,4 @@ func (r *Rooms) Without(ctx context.Context, id string, rooms []string) ([]strin
 // joined tells whether the socket is in the room.
 func (r *Rooms) joined(row roomRow) bool {
 	return realtime.Left(row.Left) == realtime.Joined && !r.expired(row.Exp)
-}
-
-// backoff waits up to 25 ms before the first retry and twice as long before each further one, up to 0.8 s.
-func backoff(ctx context.Context, attempt int) error {
-	wait := rand.N(25 * time.Millisecond << min(attempt-1, 5)) //nolint:gosec // G404: nobody gains from guessing it
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	return ctx.Err()
 }

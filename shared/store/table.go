@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -50,6 +52,7 @@ var (
 	_ realtime.Everyone        = (*Connections)(nil)
 	_ realtime.Walker          = (*Connections)(nil)
 	_ realtime.Presences       = (*Presences)(nil)
+	_ realtime.Users           = (*Presences)(nil)
 	_ realtime.Rooms           = (*Rooms)(nil)
 	_ realtime.Participants    = (*Participants)(nil)
 	_ realtime.Members         = (*Participants)(nil)
@@ -136,6 +139,47 @@ func (t *table) get(ctx context.Context, op string, k key, consistent bool) (ite
 		return nil, failure(op, k, err)
 	}
 	return out.Item, nil
+}
+
+// batchKeys is how many items one BatchGetItem takes.
+const batchKeys = 100
+
+// getAll reads the items with those keys, consistent, in any order; those that are not there are left out. What DynamoDB
+// leaves unprocessed is asked for again until ctx ends. of names the request in errors.
+func (t *table) getAll(ctx context.Context, op string, of key, keys []key) (found []item, err error) {
+	for some := range slices.Chunk(keys, batchKeys) {
+		request := types.KeysAndAttributes{ConsistentRead: new(true)}
+		for _, k := range some {
+			request.Keys = append(request.Keys, k.item())
+		}
+		requests := map[string]types.KeysAndAttributes{*t.name: request}
+		for attempt := 0; len(requests) > 0; attempt++ {
+			if attempt > 0 {
+				if err := backoff(ctx, attempt); err != nil {
+					return nil, failure(op, of, err)
+				}
+			}
+			out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: requests})
+			if err != nil {
+				return nil, failure(op, of, err)
+			}
+			found = append(found, out.Responses[*t.name]...)
+			requests = out.UnprocessedKeys
+		}
+	}
+	return found, nil
+}
+
+// backoff waits up to 25 ms before the first retry and twice as long before each further one, up to 0.8 s.
+func backoff(ctx context.Context, attempt int) error {
+	wait := rand.N(25 * time.Millisecond << min(attempt-1, 5)) //nolint:gosec // G404: nobody gains from guessing it
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }
 
 // query reads the page past the sort key after, "" for the first, of the items whose sort key begins with from.sk, into

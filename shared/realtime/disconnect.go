@@ -1,0 +1,137 @@
+package realtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"example.org/realtime/shared/contract"
+)
+
+// handshakePause is how long control waits before it looks again for sockets that could not be reached: a handshake takes
+// some milliseconds, as does the end of a connection.
+const handshakePause = time.Second
+
+// disconnect has publish send the sockets away. With a deny time it keeps their users out first: a connection that comes
+// meanwhile either sees that, or is seen by publish.
+func (c *Control) disconnect(ctx context.Context, req *contract.DisconnectSockets) (*contract.SocketsDisconnected, error) {
+	answer := &contract.SocketsDisconnected{}
+	if req.DenySeconds != nil {
+		var err error
+		if answer.Denied, answer.DeniedUntil, err = c.deny(ctx, req); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if answer.Published, err = c.sendAway(ctx, req, req.Users, req.Connections); err != nil {
+		return nil, err
+	}
+	if len(answer.Denied) > 0 && answer.Published.Gone > 0 {
+		err = c.sendAwayYoung(ctx, req, answer)
+	}
+	return answer, err
+}
+
+// deny keeps the users out, or lets them in again where the time is 0, and returns whom it keeps out until when.
+func (c *Control) deny(ctx context.Context, req *contract.DisconnectSockets) (users []string, untilMS *int64, err error) {
+	if users, err = c.usersOf(ctx, req); err != nil {
+		return nil, nil, err
+	}
+	var until time.Time
+	if seconds := *req.DenySeconds; seconds > 0 {
+		until = c.Now().Add(time.Duration(seconds)*time.Second + time.Second - time.Nanosecond).Truncate(time.Second) // rounded up
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(rowsAtOnce)
+	for _, user := range users {
+		g.Go(func() error { return c.Users.Deny(gctx, user, until) })
+	}
+	if err := g.Wait(); err != nil || until.IsZero() || len(users) == 0 {
+		return nil, nil, err
+	}
+	return users, millis(until), nil
+}
+
+// usersOf are the users of a request and those of its connections.
+func (c *Control) usersOf(ctx context.Context, req *contract.DisconnectSockets) ([]string, error) {
+	users := make([]string, len(req.Connections))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(rowsAtOnce)
+	for i, id := range req.Connections {
+		g.Go(func() error {
+			connection, err := c.Connections.Get(gctx, id)
+			if errors.Is(err, ErrNotFound) {
+				return nil
+			}
+			users[i] = connection.UserID
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	all := unique(append(users, req.Users...))
+	if len(all) > 0 && all[0] == "" { // of connections that are not there, or nobody's
+		all = all[1:]
+	}
+	return all, nil
+}
+
+// sendAway publishes system:disconnect to the sockets of users and to connections.
+func (c *Control) sendAway(ctx context.Context, req *contract.DisconnectSockets, users, connections []string) (contract.Published, error) {
+	published, err := c.Publishing.Publish(ctx, contract.Publish{
+		Event:     contract.SystemDisconnect,
+		Data:      encode(contract.Disconnect{Reason: req.Reason, Message: req.Message}),
+		To:        &contract.Audience{Users: users, Connections: connections},
+		Reconnect: req.Reconnect,
+	})
+	if err != nil {
+		return contract.Published{}, fmt.Errorf("publish: %w", err)
+	}
+	return published, nil
+}
+
+// sendAwayYoung sends away those that answered 410 because their handshake was under way, until there are none: they came
+// before their user was kept out. Those that have ended indeed leave the presence by themselves, or when they are too old
+// for a handshake.
+func (c *Control) sendAwayYoung(ctx context.Context, req *contract.DisconnectSockets, answer *contract.SocketsDisconnected) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(handshakePause):
+		}
+		presences, err := c.Users.ReadAll(ctx, answer.Denied)
+		if err != nil {
+			return err
+		}
+		young := c.young(req, presences)
+		if len(young) == 0 {
+			return nil
+		}
+		again, err := c.sendAway(ctx, req, nil, young)
+		if err != nil {
+			return err
+		}
+		answer.Published.Gone -= again.Delivered + again.Failed
+		answer.Published.Delivered += again.Delivered
+		answer.Published.Failed += again.Failed
+	}
+}
+
+// young are those of the request's sockets that may be in their handshake.
+func (c *Control) young(req *contract.DisconnectSockets, presences []Presence) (ids []string) {
+	for _, presence := range presences {
+		for _, s := range presence.Sockets {
+			meant := slices.Contains(req.Users, s.UserID) || slices.Contains(req.Connections, s.ID)
+			if meant && c.Now().Sub(s.ConnectedAt) <= handshakeGuard {
+				ids = append(ids, s.ID)
+			}
+		}
+	}
+	return ids
+}
