@@ -13,9 +13,9 @@ import (
 	"example.org/realtime/shared/contract"
 )
 
-type does func(req *contract.Participants) (any, error)
+type does func(req contract.ControlRequest) (any, error)
 
-func (f does) Do(_ context.Context, req *contract.Participants) (any, error) { return f(req) }
+func (f does) Do(_ context.Context, req contract.ControlRequest) (any, error) { return f(req) }
 
 func samples(t *testing.T, dir string) map[string]json.RawMessage {
 	t.Helper()
@@ -36,8 +36,8 @@ func TestHandle(t *testing.T) {
 	failed := errors.New("the table does not answer")
 	for path, raw := range samples(t, "control") {
 		var op string
-		c := &control{does(func(req *contract.Participants) (any, error) {
-			op = req.Op
+		c := &control{does(func(req contract.ControlRequest) (any, error) {
+			op = req.Operation()
 			return &contract.ParticipantsChanged{Added: 1}, nil
 		})}
 		got, err := c.handle(t.Context(), raw)
@@ -50,7 +50,7 @@ func TestHandle(t *testing.T) {
 		if outcome, attrs := describe(raw, got, nil); outcome != "ok" || len(attrs) != 1 || attrs[0].Value.String() != op || op == "" {
 			t.Errorf("%s: described as %s %v", path, outcome, attrs)
 		}
-		c = &control{does(func(*contract.Participants) (any, error) { return nil, failed })}
+		c = &control{does(func(contract.ControlRequest) (any, error) { return nil, failed })}
 		got, err = c.handle(t.Context(), raw)
 		if outcome, _ := describe(raw, got, err); !errors.Is(err, failed) || outcome != "failed" {
 			t.Errorf("%s: %s, %v", path, outcome, err)
@@ -72,5 +72,23 @@ func TestRefused(t *testing.T) {
 		if outcome, attrs := describe(raw, got, err); outcome != "refused" || len(attrs) != 1 {
 			t.Errorf("%s: described as %s %v", path, outcome, attrs)
 		}
+	}
+}
+
+// The contract's null is an answer, and the log says what became of a disconnection.
+func TestAnswers(t *testing.T) {
+	var nobody *contract.ConnectionRooms
+	if body, err := json.Marshal(answer{body: nobody}); err != nil || string(body) != "null" {
+		t.Errorf("%s, %v", body, err)
+	}
+	disconnected := &contract.SocketsDisconnected{Published: contract.Published{Matched: 3, Delivered: 2, Failed: 1}, Denied: []string{"alice"}}
+	_, attrs := describe(nil, answer{body: disconnected, op: contract.SocketsDisconnect}, nil)
+	got := map[string]any{}
+	for _, attr := range attrs {
+		got[attr.Key] = attr.Value.Any()
+	}
+	want := map[string]any{"op": "sockets.disconnect", "matched": int64(3), "failed": int64(1), "denied": int64(1)}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("described: -want +got\n%s", diff)
 	}
 }

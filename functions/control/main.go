@@ -56,6 +56,7 @@ func build(ctx context.Context, getenv func(string) string) (func(context.Contex
 		Rooms:          table.Rooms,
 		Timers:         table.Timers,
 		Publishing:     publishing,
+		Publishes:      table.Ledger,
 		Now:            time.Now,
 		RoomsPerSocket: cfg.RoomsPerSocket,
 	}}

@@ -88,19 +88,6 @@ func TestAudiences(t *testing.T) {
 	}
 }
 
-// group:<id> is reserved in the contract, so no event joins it: the row is written here.
-func TestGroups(t *testing.T) {
-	s := suite(t)
-	s.onThisMachine(t)
-	group, alice := unique("g-"), unique("alice-")
-	c := s.connect(t, alice)
-	data := notice("group")
-	s.delivers(t, 0, "notifications:new", data, `"to":{"groups":["`+group+`"]}`)
-	s.local.putInRoom(t, "group:"+group, c)
-	s.delivers(t, 1, "notifications:new", data, `"to":{"groups":["`+group+`"]}`)
-	c.exactly("notifications:new", data)
-}
-
 // Events that the server sends by itself can be published, too.
 func TestPublishServerEvents(t *testing.T) {
 	s := suite(t)

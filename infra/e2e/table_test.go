@@ -32,16 +32,6 @@ func shard(connection string) string {
 
 func connectionKey(connection string) item { return key("ns#/ws/app#"+shard(connection), connection) }
 
-func (l *local) putInRoom(t *testing.T, room string, c *client) {
-	t.Helper()
-	now := time.Now()
-	row := key(room, "c#"+shard(c.id)+"#"+c.id)
-	row["user"], row["protocol"], row["t"], row["exp"] = text(c.user), text("json"), number(now.UnixMilli()), number(now.Add(time.Hour).Unix())
-	if _, err := l.DynamoDB().PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &l.TableName, Item: row}); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // row is an item of the table; nil when it is not there.
 func (l *local) row(t *testing.T, key item) item {
 	t.Helper()

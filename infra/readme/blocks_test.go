@@ -102,7 +102,7 @@ func (r *reader) do(whole, t *testing.T, b block) {
 		}
 	case "json":
 		checkJSON(t, strings.Join(b.lines, "\n"))
-	case "go", "js":
+	case "go", "js", "python":
 		r.save(t, b)
 	default:
 		t.Fatalf("nobody knows how to check %q", b.language)
@@ -111,15 +111,15 @@ func (r *reader) do(whole, t *testing.T, b block) {
 
 // save keeps a program, whose name is in its first line, for a command that runs it.
 func (r *reader) save(t *testing.T, b block) {
-	name, ok := strings.CutPrefix(b.lines[0], "// ")
-	if !ok || filepath.Ext(name) != map[string]string{"go": ".go", "js": ".mjs"}[b.language] {
+	_, name, ok := strings.Cut(b.lines[0], " ") // a comment
+	if !ok || filepath.Ext(name) != map[string]string{"go": ".go", "js": ".mjs", "python": ".py"}[b.language] {
 		t.Fatalf("the first line names no file: %s", b.lines[0])
 	}
 	text := r.places.Replace(strings.Join(b.lines, "\n") + "\n")
 	if err := os.WriteFile(filepath.Join(r.files, name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(r.text, "\n$ go run "+name+"\n") && !strings.Contains(r.text, "node "+name+"\n") {
+	if !strings.Contains(r.text, "\n$ go run "+name+"\n") && !strings.Contains(r.text, "node "+name+"\n") && !strings.Contains(r.text, "\n$ python3 "+name+"\n") {
 		t.Errorf("no command runs %s", name)
 	}
 }
@@ -250,7 +250,7 @@ func (r *reader) want(t *testing.T, line string) {
 	t.Helper()
 	switch program := strings.Fields(bare(line))[0]; program {
 	case "make", "go", "cat":
-	case "aws", "node":
+	case "aws", "node", "python3":
 		needs(t, program)
 	default:
 		t.Fatalf("nobody knows how to run %s", line)
@@ -274,7 +274,7 @@ func (r *reader) prepare(line string) string {
 	return savedProgram.ReplaceAllString(line, "$1"+r.files+"/$2")
 }
 
-var savedProgram = regexp.MustCompile(`(go run |node )(\w+\.(?:go|mjs))$`)
+var savedProgram = regexp.MustCompile(`(go run |node |python3 )(\w+\.(?:go|mjs|py))$`)
 
 // same makes lines comparable.
 func (r *reader) same(line string) string {

@@ -134,7 +134,7 @@ func TestLinksAndPaths(t *testing.T) {
 		anchor := strings.ReplaceAll(strings.ToLower(m[1]), " ", "-")
 		anchors["#"+regexp.MustCompile(`[^a-z0-9_-]`).ReplaceAllString(anchor, "")] = true
 	}
-	for _, m := range regexp.MustCompile(`\]\(([^)]*)\)`).FindAllStringSubmatch(d.text, -1) {
+	for _, m := range regexp.MustCompile(`\]\(([^)]*)\)`).FindAllStringSubmatch(fencePattern.ReplaceAllString(d.text, ""), -1) {
 		if !anchors[m[1]] && !strings.HasPrefix(m[1], "https://aws.amazon.com/") { // whose pages nobody can look at here
 			t.Errorf("%s leads nowhere", m[1])
 		}

@@ -47,6 +47,10 @@ func (r *reader) scriptLine(whole, t *testing.T, b block, line string) {
 		byCI(t, "sam")
 	case words[0] == "npm" && words[1] == "install":
 		r.packages(t, slices.DeleteFunc(words[2:], func(word string) bool { return strings.HasPrefix(word, "--") }))
+	case words[0] == "pip" && words[1] == "install": // SAM CLI, which comes first in PATH, has it
+		needs(t, "Python and "+words[2])
+		x := launch(t, "python3 -c 'import "+words[2]+"'", r.environ())
+		fail(t, x, x.end(t))
 	case words[0] == "aws" && strings.Contains(line, "--endpoint-url http://127.0.0.1:"):
 		needs(t, "aws")
 		for _, program := range r.programs(t, line) {

@@ -132,6 +132,11 @@ func (c *Client) ListRooms(ctx context.Context, connection string) (*contract.Co
 	return control[*contract.ConnectionRooms](ctx, c, contract.ListRooms{Op: contract.RoomsList, ConnectionID: connection})
 }
 
+// ReadPublish says what has become of a publish so far; nil for an id that was not published within 24 hours.
+func (c *Client) ReadPublish(ctx context.Context, id string) (*contract.PublishStatus, error) {
+	return control[*contract.PublishStatus](ctx, c, contract.ReadPublish{Op: contract.PublishesRead, ID: id})
+}
+
 // control invokes the control function with a request of the contract.
 func control[A any](ctx context.Context, c *Client, req any) (answer A, err error) {
 	request, err := json.Marshal(req)

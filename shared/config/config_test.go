@@ -70,7 +70,7 @@ func TestLoadDefaults(t *testing.T) {
 			TableName: "realtime", PublishFunction: "realtime-PublishFunction-1ABC", ConnectionsEndpoint: endpoint, PresenceGlobalMax: 200, PresenceRPS: 2000,
 			MaxPayload: 5120, PingInterval: 5 * time.Minute, PingTimeout: 2 * time.Minute,
 		},
-		"control": {TableName: "realtime"},
+		"control": {TableName: "realtime", PublishFunction: "realtime-PublishFunction-1ABC", RoomsPerSocket: 100},
 		"sweep": {
 			TableName: "realtime", PublishFunction: "realtime-PublishFunction-1ABC", ConnectionsEndpoint: endpoint,
 			PresenceTTL: time.Minute, SweepRPS: 1000, PingInterval: 5 * time.Minute, PingTimeout: 2 * time.Minute,

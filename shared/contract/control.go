@@ -19,10 +19,11 @@ const (
 	PresenceRead       = "presence.read"       // who is there
 	ConnectionsList    = "connections.list"    // a user's connections
 	RoomsList          = "rooms.list"          // a connection's rooms
+	PublishesRead      = "publishes.read"      // what has become of a publish
 )
 
 // ControlRequest is what a backend asks of control: *Participants, *Group, *DisconnectSockets, *ReadPresence,
-// *ListConnections or *ListRooms.
+// *ListConnections, *ListRooms or *ReadPublish.
 type ControlRequest interface {
 	Operation() string // one of the constants above
 }
@@ -45,6 +46,9 @@ func (*ListConnections) Operation() string { return ConnectionsList }
 // Operation implements ControlRequest.
 func (*ListRooms) Operation() string { return RoomsList }
 
+// Operation implements ControlRequest.
+func (*ReadPublish) Operation() string { return PublishesRead }
+
 // parsers read what follows op.
 var parsers = map[string]func(op string, raw json.RawMessage) (ControlRequest, error){
 	ParticipantsSet:    parseParticipants,
@@ -57,6 +61,7 @@ var parsers = map[string]func(op string, raw json.RawMessage) (ControlRequest, e
 	PresenceRead:       parseReadPresence,
 	ConnectionsList:    parseListConnections,
 	RoomsList:          parseListRooms,
+	PublishesRead:      parseReadPublish,
 }
 
 // ParseControl validates a request to control. The error is a *ValidationError that names the field.
@@ -180,6 +185,18 @@ type ListRooms struct {
 func parseListRooms(op string, raw json.RawMessage) (ControlRequest, error) {
 	m := object("", raw, "op", "connectionId")
 	return &ListRooms{Op: op, ConnectionID: m.id("connectionId")}, m.err
+}
+
+// ReadPublish is a backend's question what has become of a publish. It is answered with a PublishStatus, or null for an id
+// that was not published within 24 hours.
+type ReadPublish struct {
+	Op string `json:"op"` // PublishesRead
+	ID string `json:"id"` // of the request, or of the answer where it says queued
+}
+
+func parseReadPublish(op string, raw json.RawMessage) (ControlRequest, error) {
+	m := object("", raw, "op", "id")
+	return &ReadPublish{Op: op, ID: m.publishID("id")}, m.err
 }
 
 // someone is a list of at least one and at most limit users, without repetition, in order.

@@ -83,10 +83,7 @@ func ParsePublish(raw json.RawMessage) (*Publish, error) {
 	m := object("", raw, "id", "event", "data", "to", "except", "reconnect")
 	p := &Publish{}
 	if m.has("id") {
-		m.decode("id", &p.ID, "a string")
-		if n := utf8.RuneCountInString(p.ID); m.err == nil && (n < 1 || n > MaxPublishIDLength) {
-			m.fail("id", "must have 1 to %d characters", MaxPublishIDLength)
-		}
+		p.ID = m.publishID("id")
 	}
 	p.Event = m.text("event")
 	kind, ok := published[p.Event]
@@ -116,6 +113,14 @@ func ParsePublish(raw json.RawMessage) (*Publish, error) {
 		return nil, m.err
 	}
 	return p, nil
+}
+
+func (m *members) publishID(name string) (s string) {
+	m.decode(name, &s, "a string")
+	if n := utf8.RuneCountInString(s); m.err == nil && (n < 1 || n > MaxPublishIDLength) {
+		m.fail(name, "must have 1 to %d characters", MaxPublishIDLength)
+	}
+	return s
 }
 
 func publishedNames() string {

@@ -135,35 +135,6 @@ func TestMasked(t *testing.T) {
 	}
 }
 
-func TestParseParticipants(t *testing.T) {
-	got, err := ParseParticipants(json.RawMessage(`{"op":"participants.add","conversationId":"c1","users":["bob","alice","bob"]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(&Participants{Op: ParticipantsAdd, ConversationID: "c1", Users: []string{"alice", "bob"}}, got); diff != "" {
-		t.Error(diff)
-	}
-	for _, tt := range []struct{ request, want string }{
-		{`[]`, "request: must be a JSON object"},
-		{`{}`, "op: required"},
-		{`{"op":"participants.drop","conversationId":"c1"}`, `op: "participants.drop" is not an operation`},
-		{`{"op":"participants.add","users":["a"]}`, "conversationId: required"},
-		{`{"op":"participants.add","conversationId":"c1"}`, "users: required"},
-		{`{"op":"participants.add","conversationId":"c1","users":[]}`, "users: must name at least one user"},
-		{`{"op":"participants.remove","conversationId":"c1","users":["a","b#"]}`, "users[1]: must be"},
-		{`{"op":"participants.list","conversationId":"c1","users":["a"]}`, "users: participants.list does not take it"},
-		{`{"op":"participants.set","conversationId":"c1","users":[],"next":"a"}`, "next: only participants.list takes it"},
-		{`{"op":"participants.set","conversationId":"c1","user":["a"]}`, "user: unknown member"},
-	} {
-		if _, err := ParseParticipants(json.RawMessage(tt.request)); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
-			t.Errorf("%s: got %v, want %s", tt.request, err, tt.want)
-		}
-	}
-	if _, err := ParseParticipants(json.RawMessage(`{"op":"participants.set","conversationId":"c1","users":[]}`)); err != nil {
-		t.Errorf("an empty set: %v", err)
-	}
-}
-
 func TestParseRoom(t *testing.T) {
 	for _, data := range []string{``, `null`, `7`, `[]`, `{}`, `{"conversationId":null}`, `{"conversationId":7}`, `{"conversationId":""}`, `{"conversationId":"a/b"}`} {
 		_, err := ParseRoom(json.RawMessage(data))

@@ -17,6 +17,7 @@ type Control struct {
 	Rooms       Rooms
 	Timers      Timers
 	Publishing  Publishing
+	Publishes   Publishes
 	Now         func() time.Time
 
 	RoomsPerSocket int
@@ -38,6 +39,8 @@ func (c *Control) Do(ctx context.Context, req contract.ControlRequest) (answer a
 		answer, err = c.connections(ctx, req)
 	case *contract.ListRooms:
 		answer, err = c.rooms(ctx, req)
+	case *contract.ReadPublish:
+		answer, err = c.publish(ctx, req)
 	default:
 		err = fmt.Errorf("no rule for %T", req)
 	}

@@ -12,9 +12,9 @@ import (
 	"example.org/realtime/shared/contract"
 )
 
-// handshakePause is how long control waits before it looks again for sockets that could not be reached: a handshake takes
+// reachPause is how long control waits before it looks again for sockets that could not be reached: a handshake takes
 // some milliseconds, as does the end of a connection.
-const handshakePause = time.Second
+const reachPause = time.Second
 
 // disconnect has publish send the sockets away. With a deny time it keeps their users out first: a connection that comes
 // meanwhile either sees that, or is seen by publish.
@@ -103,7 +103,7 @@ func (c *Control) sendAwayYoung(ctx context.Context, req *contract.DisconnectSoc
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(handshakePause):
+		case <-time.After(reachPause):
 		}
 		presences, err := c.Users.ReadAll(ctx, answer.Denied)
 		if err != nil {

@@ -84,6 +84,18 @@ func (c *Control) rooms(ctx context.Context, req *contract.ListRooms) (*contract
 	}, nil
 }
 
+// publish tells what has become of a publish; nil where there is none with that id.
+func (c *Control) publish(ctx context.Context, req *contract.ReadPublish) (*contract.PublishStatus, error) {
+	status, err := c.Publishes.Read(ctx, req.ID)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil //nolint:nilnil // the contract's null
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &status, nil
+}
+
 // look reads a connection and the rooms that it is in, never nil. ErrNotFound: it is not there, has ended, or has no user.
 func (c *Control) look(ctx context.Context, id string) (row Connection, rooms []string, err error) {
 	rooms = []string{}

@@ -218,6 +218,25 @@ func TestConnectOfAFullUser(t *testing.T) {
 	}
 }
 
+func TestConnectOfADeniedUser(t *testing.T) {
+	c := outside()
+	r, poster, asker := lobby(t, c)
+	r.Presences.(*fakePresences).add = func(string, PresenceSocket) (Presence, error) {
+		return Presence{}, &Denied{Until: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	}
+	if err := r.Message(t.Context(), packet(`40/ws/app,{"token":"alice"}`)); err != nil {
+		t.Fatal(err)
+	}
+	want := `42/ws/app,["error",{"code":"socket_error:forbidden","message":"this user has been disconnected and may connect again at 2026-01-02T03:04:05Z"}]`
+	posted := poster.posted["s="]
+	if len(posted) != 3 || posted[1] != want || posted[2] != "41/ws/app," {
+		t.Errorf("posted %q", posted)
+	}
+	if c.UserID != "" || len(asker.jobs) != 0 || len(poster.closed) != 0 {
+		t.Errorf("user %q, asked %v, closed %v", c.UserID, asker.jobs, poster.closed)
+	}
+}
+
 func TestPackets(t *testing.T) {
 	const errorEvent = `42/ws/app,["error",{"code":"socket_error:`
 	for _, tt := range []struct {

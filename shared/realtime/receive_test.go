@@ -318,6 +318,26 @@ func TestConnectFull(t *testing.T) {
 	}
 }
 
+func TestConnectDenied(t *testing.T) {
+	r, _, asker, _ := newReceiver(t)
+	deleted := ""
+	r.Connections = &fakeConnections{
+		put:    func(Connection) error { return nil },
+		delete: func(c Connection) error { deleted = c.ID; return nil },
+	}
+	until := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	r.Presences = &fakePresences{add: func(string, PresenceSocket) (Presence, error) { return Presence{}, &Denied{Until: until} }}
+	if err := r.Connect(t.Context(), connected()); err != nil {
+		t.Fatal(err)
+	}
+	want := []Job{{Refuse: &Refuse{Connection: "a=", Error: contract.SocketError{
+		Code: contract.Forbidden, Message: "this user has been disconnected and may connect again at 2026-01-02T03:04:05Z",
+	}}}}
+	if diff := cmp.Diff(want, asker.jobs); diff != "" || deleted != "a=" {
+		t.Errorf("deleted %q, asked -want +got\n%s", deleted, diff)
+	}
+}
+
 func TestDisconnectOfARefusedConnection(t *testing.T) {
 	r, _, asker, _ := newReceiver(t)
 	err := r.Disconnect(t.Context(), Disconnected{ConnectionID: "a=", Identity: Identity{Refused: contract.Unauthorized}})

@@ -51,6 +51,12 @@ func TestCosts(t *testing.T) {
 			_, err := s.Presences.Read(ctx, c.UserID)
 			return err
 		})
+		s.costs(t, "read presences of 3, one of whom was never seen", units{Read: 3}, 1, func() error {
+			_, err := s.Presences.ReadAll(ctx, []string{c.UserID, "nobody", "nobody else"})
+			return err
+		})
+		s.costs(t, "deny", write, 1, func() error { return s.Presences.Deny(ctx, c.UserID, at(60_000)) })
+		s.costs(t, "allow", write, 1, func() error { return s.Presences.Deny(ctx, c.UserID, time.Time{}) })
 		s.costs(t, "add participant", write, 1, func() error {
 			_, err := s.Participants.Add(ctx, "c1", c.UserID)
 			return err

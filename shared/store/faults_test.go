@@ -88,6 +88,12 @@ func calls() []call {
 			return t.Presences.Touch(ctx, c.UserID, c.ID, start, 0)
 		}},
 		{"Presences.Read", func(ctx context.Context, t *store.Table) (any, error) { return t.Presences.Read(ctx, c.UserID) }},
+		{"Presences.ReadAll", func(ctx context.Context, t *store.Table) (any, error) {
+			return t.Presences.ReadAll(ctx, []string{"bob", "alice"})
+		}},
+		{"Presences.Deny", func(ctx context.Context, t *store.Table) (any, error) {
+			return none(t.Presences.Deny(ctx, c.UserID, start))
+		}},
 		{"Rooms.Join", func(ctx context.Context, t *store.Table) (any, error) {
 			return none(t.Rooms.Join(ctx, room, socket.Socket, start))
 		}},
@@ -213,7 +219,7 @@ func isFailure(t *testing.T, got any, err error) {
 			t.Errorf("%v is the answer %v", err, answer)
 		}
 	}
-	if isA[*realtime.RoomConflict](err) || isA[*contract.Error](err) {
+	if isA[*realtime.RoomConflict](err) || isA[*realtime.Denied](err) || isA[*contract.Error](err) {
 		t.Errorf("%v is an answer", err)
 	}
 	if strings.Contains(err.Error(), secret) {
@@ -232,6 +238,8 @@ func isFailure(t *testing.T, got any, err error) {
 	case []realtime.Connection:
 		equal(t, len(got), 0)
 	case []realtime.Socket:
+		equal(t, len(got), 0)
+	case []realtime.Presence:
 		equal(t, len(got), 0)
 	case []string:
 		equal(t, len(got), 0)
@@ -296,6 +304,9 @@ func TestAnswersThatGetLost(t *testing.T) {
 		p, err = table.Presences.Read(ctx, "alice")
 		ok(t, err)
 		equal(t, p, realtime.Presence{UserID: "alice", Version: 2, LastSeen: at(2)})
+
+		ok(t, table.Presences.Deny(ctx, "alice", at(60_000)))
+		ok(t, table.Presences.Deny(ctx, "alice", time.Time{}))
 
 		ok(t, table.Rooms.Join(ctx, room, socket.Socket, at(1)))
 		ok(t, table.Rooms.Leave(ctx, room, socket.Socket, realtime.LeftRoom, at(2)))

@@ -17,7 +17,7 @@ const sdk = "github.com/aws/aws-sdk-go-v2/service/"
 var linked = map[string][]string{
 	"authorizer": {"github.com/MicahParks/jwkset", sdk + "secretsmanager", "github.com/golang-jwt/jwt/v5"},
 	"connect":    {sdk + "dynamodb", sdk + "lambda"},
-	"control":    {sdk + "dynamodb"},
+	"control":    {sdk + "dynamodb", sdk + "lambda"},
 	"default":    {"github.com/MicahParks/jwkset", sdk + "apigatewaymanagementapi", sdk + "dynamodb", sdk + "lambda", sdk + "secretsmanager", "github.com/golang-jwt/jwt/v5"},
 	"disconnect": {sdk + "dynamodb", sdk + "lambda"},
 	"heartbeat":  {sdk + "apigatewaymanagementapi", sdk + "dynamodb", sdk + "lambda"},

@@ -25,7 +25,9 @@ type dataModelWrite struct {
 
 var dataModelWrites = map[string]dataModelWrite{
 	"connect CONN":          {"", notThere},
-	"connect USER":          {"SET #c = :s, #lastSeen = :t REMOVE #exp ADD #sockets :one, #v :one", "attribute_not_exists(#c) AND (attribute_not_exists(#sockets) OR #sockets < :max)"},
+	"connect USER":          {"SET #c = :s, #lastSeen = :t REMOVE #exp, #denied ADD #sockets :one, #v :one", "attribute_not_exists(#c) AND (attribute_not_exists(#sockets) OR #sockets < :max) AND (attribute_not_exists(#denied) OR #denied <= :now)"},
+	"deny USER":             {"SET #denied = :lease, #exp = :e", ""},
+	"allow USER":            {"REMOVE #denied", "attribute_exists(#denied)"},
 	"CONNECT":               {"SET #user = :user, #tokenExpiry = :e REMOVE #idle", "attribute_exists(#pk) AND attribute_not_exists(#user) AND attribute_not_exists(#gone)"},
 	"CONNECT undone":        {"REMOVE #user, #tokenExpiry", "attribute_exists(#pk)"},
 	"open packet":           {"SET #opened = :one", "attribute_exists(#pk) AND attribute_not_exists(#opened)"},
@@ -150,6 +152,14 @@ func TestDataModel(t *testing.T) {
 		{"removal after 410", user, "1795411705000", object{":guard": numberOf("1795411690001")}, has(object{"lastSeen": numberOf("1795411705000"), "exp": numberOf("1795411703"), "sockets": numberOf("0"), "v": numberOf("4")})},
 		{"heartbeat", user, "1795411706000", nil, fails}, // gone, never created again
 		{"connect USER", user, "1", object{":max": numberOf("0")}, fails},
+
+		{"allow USER", user, "1", nil, fails},
+		{"deny USER", user, "1", nil, has(object{"denied": numberOf("100"), "lastSeen": numberOf("1795411705000"), "exp": numberOf("1795411703"), "sockets": numberOf("0"), "v": numberOf("4")})},
+		{"connect USER", user, "1795411706000", object{":now": numberOf("99")}, fails},
+		{"connect USER", user, "1795411706000", object{":now": numberOf("100"), ":s": numberOf("0")}, has(object{"s#c1=": numberOf("0"), "lastSeen": numberOf("1795411706000"), "sockets": numberOf("1"), "v": numberOf("5")})},
+		{"deny USER", user, "1", nil, has(object{"s#c1=": numberOf("0"), "denied": numberOf("100"), "lastSeen": numberOf("1795411706000"), "exp": numberOf("1795411703"), "sockets": numberOf("1"), "v": numberOf("5")})},
+		{"allow USER", user, "1", nil, has(object{"s#c1=": numberOf("0"), "lastSeen": numberOf("1795411706000"), "exp": numberOf("1795411703"), "sockets": numberOf("1"), "v": numberOf("5")})},
+		{"deny USER", object{"pk": textOf("user:bob"), "sk": textOf("#")}, "1", nil, has(object{"denied": numberOf("100"), "exp": numberOf("1795411703")})}, // creates it
 
 		{"CONNECT", conn, "1", nil, has(object{"user": textOf("alice"), "tokenExpiry": numberOf("1795411703")})},
 		{"CONNECT", conn, "1", nil, fails},
