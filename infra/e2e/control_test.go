@@ -154,7 +154,9 @@ func TestDenied(t *testing.T) {
 		t.Errorf("denied until %v, asked for an hour at %v", until, before)
 	}
 	a.await("why", is("system:disconnect"))
-	a.awaitClose()
+	if closed := a.awaitClose(); closed != closedByServer {
+		t.Errorf("closed with %v", closed)
+	}
 	observer.presence("gone", alice, offline)
 	for _, user := range []string{alice, never} {
 		c, err := s.dial(t, s.token(user))

@@ -216,30 +216,40 @@ func TestDisconnectSockets(t *testing.T) {
 		want contract.SocketsDisconnected
 	}{
 		{
-			"users", contract.DisconnectSockets{Users: []string{"alice"}, Reason: "r", Message: "m"},
-			[]string{`publish {"reason":"r","message":"m"} to alice;`}, contract.SocketsDisconnected{Published: all},
+			"users",
+			contract.DisconnectSockets{Users: []string{"alice"}, Reason: "r", Message: "m"},
+			[]string{`publish {"reason":"r","message":"m"} to alice;`},
+			contract.SocketsDisconnected{Published: all},
 		},
 		{
-			"for maintenance", contract.DisconnectSockets{Users: []string{"alice"}, Connections: []string{"bob="}, Reason: "r", Reconnect: true},
-			[]string{`publish {"reason":"r"} to alice;bob= reconnect`}, contract.SocketsDisconnected{Published: all},
+			"for maintenance",
+			contract.DisconnectSockets{Users: []string{"alice"}, Connections: []string{"bob="}, Reason: "r", Reconnect: true},
+			[]string{`publish {"reason":"r"} to alice;bob= reconnect`},
+			contract.SocketsDisconnected{Published: all},
 		},
 		{
-			"denied, rounded up", contract.DisconnectSockets{Users: []string{"alice", "carol", "alice"}, Reason: "r", DenySeconds: new(60)},
+			"denied, rounded up",
+			contract.DisconnectSockets{Users: []string{"alice", "carol", "alice"}, Reason: "r", DenySeconds: new(60)},
 			[]string{"deny alice 02.000", "deny carol 02.000", `publish {"reason":"r"} to alice,carol,alice;`},
 			contract.SocketsDisconnected{Published: all, Denied: []string{"alice", "carol"}, DeniedUntil: &untilMS},
 		},
 		{
-			"denied, of connections", contract.DisconnectSockets{Connections: []string{"alice=", "lobby=", "bob=", "none="}, Reason: "r", DenySeconds: new(60)},
+			"denied, of connections",
+			contract.DisconnectSockets{Connections: []string{"alice=", "lobby=", "bob=", "none="}, Reason: "r", DenySeconds: new(60)},
 			[]string{"deny alice 02.000", "deny bob 02.000", `publish {"reason":"r"} to ;alice=,lobby=,bob=,none=`},
 			contract.SocketsDisconnected{Published: all, Denied: []string{"alice", "bob"}, DeniedUntil: &untilMS},
 		},
 		{
-			"denied, of nobody", contract.DisconnectSockets{Connections: []string{"none="}, Reason: "r", DenySeconds: new(60)},
-			[]string{`publish {"reason":"r"} to ;none=`}, contract.SocketsDisconnected{Published: all},
+			"denied, of nobody",
+			contract.DisconnectSockets{Connections: []string{"none="}, Reason: "r", DenySeconds: new(60)},
+			[]string{`publish {"reason":"r"} to ;none=`},
+			contract.SocketsDisconnected{Published: all},
 		},
 		{
-			"allowed", contract.DisconnectSockets{Users: []string{"alice"}, Reason: "r", DenySeconds: new(0)},
-			[]string{"allow alice", `publish {"reason":"r"} to alice;`}, contract.SocketsDisconnected{Published: all},
+			"allowed",
+			contract.DisconnectSockets{Users: []string{"alice"}, Reason: "r", DenySeconds: new(0)},
+			[]string{"allow alice", `publish {"reason":"r"} to alice;`},
+			contract.SocketsDisconnected{Published: all},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -291,12 +301,15 @@ func TestDisconnectYoung(t *testing.T) {
 		{"gone meanwhile", new(9), [][]time.Duration{{}}, nil, []string{`publish {"reason":"r"} to alice;`}, gone},
 		{"too old for a handshake", new(9), [][]time.Duration{{handshakeGuard + time.Millisecond}}, nil, []string{`publish {"reason":"r"} to alice;`}, gone},
 		{
-			"opened at last", new(9), [][]time.Duration{{time.Second}, {}}, []contract.Published{{Matched: 1, Delivered: 1}},
+			"opened at last", new(9),
+			[][]time.Duration{{time.Second}, {}},
+			[]contract.Published{{Matched: 1, Delivered: 1}},
 			[]string{`publish {"reason":"r"} to alice;`, `publish {"reason":"r"} to ;a0=`},
 			contract.Published{Event: contract.SystemDisconnect, Matched: 3, Delivered: 2, Gone: 1},
 		},
 		{
-			"one after the other", new(9), [][]time.Duration{{time.Second, handshakeGuard}, {2 * time.Second}, {}},
+			"one after the other", new(9),
+			[][]time.Duration{{time.Second, handshakeGuard}, {2 * time.Second}, {}},
 			[]contract.Published{{Matched: 2, Delivered: 1, Gone: 1}, {Matched: 1, Failed: 1}},
 			[]string{`publish {"reason":"r"} to alice;`, `publish {"reason":"r"} to ;a0=,a1=`, `publish {"reason":"r"} to ;a0=`},
 			contract.Published{Event: contract.SystemDisconnect, Matched: 3, Delivered: 2, Failed: 1},
