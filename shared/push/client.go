@@ -40,7 +40,6 @@ type Client struct {
 	signer      signer
 	transport   *http.Transport
 	management  func() *apigatewaymanagementapi.Client
-	timeout     time.Duration // of one call, connecting included
 	now         func() time.Time
 	last        atomic.Int64 // when the last call began, epoch milliseconds
 }
@@ -61,8 +60,10 @@ func New(cfg aws.Config, endpoint string, now func() time.Time) (*Client, error)
 		MaxIdleConns:        idleConns,
 		MaxIdleConnsPerHost: idleConns,
 		IdleConnTimeout:     maxIdle,
-		DisableCompression:  true, // of answers that have nothing in them
-		ForceAttemptHTTP2:   true, // over TLS, less work a post than HTTP/1.1 and one handshake: tls-http2 of infra/bench/poster
+		// Of a post's answer. A context with a deadline of its own for each would cost more than signing does.
+		ResponseHeaderTimeout: callTimeout,
+		DisableCompression:    true, // of answers that have nothing in them
+		ForceAttemptHTTP2:     true, // over TLS, less work a post than HTTP/1.1 and one handshake: tls-http2 of infra/bench/poster
 	}
 	host := u.Host
 	if port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]; port != "" {
@@ -78,11 +79,11 @@ func New(cfg aws.Config, endpoint string, now func() time.Time) (*Client, error)
 		management: sync.OnceValue(func() *apigatewaymanagementapi.Client {
 			return management(cfg, endpoint, &http.Client{
 				Transport:     transport,
+				Timeout:       callTimeout,
 				CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			})
 		}),
-		timeout: callTimeout,
-		now:     now,
+		now: now,
 	}, nil
 }
 
@@ -98,8 +99,6 @@ func (c *Client) call(ctx context.Context, method, id string, do func(context.Co
 		return fmt.Errorf("%s connection %q: %w", method, id, realtime.ErrGone)
 	}
 	c.dropIdle()
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
 	connected := false // set by this goroutine, which the hook runs in
 	err := do(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }}))
 	switch {
@@ -121,6 +120,11 @@ func (c *Client) post(ctx context.Context, id string, message []byte) error {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if resp.ContentLength == 0 && resp.StatusCode/100 == 2 {
+		return nil
+	}
+	late := time.AfterFunc(c.transport.ResponseHeaderTimeout, func() { _ = resp.Body.Close() })
+	defer late.Stop()
 	answer := io.LimitReader(resp.Body, maxAnswer)
 	if resp.StatusCode/100 == 2 { // it is posted, whatever becomes of the answer
 		_, _ = io.Copy(io.Discard, answer) // so that the connection is used again
@@ -153,7 +157,7 @@ func (c *Client) request(ctx context.Context, id string, message []byte, credent
 		if len(message) == 0 {
 			return http.NoBody, nil
 		}
-		return io.NopCloser(bytes.NewReader(message)), nil
+		return io.NopCloser(bytes.NewReader(message)), nil // which net/http knows, and so sends with the headers in one write
 	}
 	req.Body, _ = req.GetBody()
 	return req

@@ -250,8 +250,9 @@ func TestPostEndsInTime(t *testing.T) {
 	if err := c.Post(ctx, connection, []byte("payload")); !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "payload") {
 		t.Errorf("the caller's deadline: %v", err)
 	}
-	c.timeout = 20 * time.Millisecond
-	if err := c.Post(t.Context(), connection, []byte("payload")); !errors.Is(err, context.DeadlineExceeded) {
+	c.transport.ResponseHeaderTimeout = 20 * time.Millisecond
+	var late net.Error
+	if err := c.Post(t.Context(), connection, []byte("payload")); !errors.As(err, &late) || !late.Timeout() {
 		t.Errorf("the client's own: %v", err)
 	}
 	ctx, cancel = context.WithCancel(t.Context())

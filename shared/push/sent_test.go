@@ -98,8 +98,9 @@ func TestNotSentInTime(t *testing.T) {
 	release := make(chan struct{})
 	c, _ := client(t, func(http.ResponseWriter, *http.Request) { <-release })
 	t.Cleanup(func() { close(release) })
-	c.timeout = 20 * time.Millisecond
-	if err := c.Post(t.Context(), connection, nil); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, realtime.ErrNotSent) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := c.Post(ctx, connection, nil); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, realtime.ErrNotSent) {
 		t.Errorf("waiting for the answer: %v", err)
 	}
 	c.transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -107,7 +108,9 @@ func TestNotSentInTime(t *testing.T) {
 		return nil, errors.New("late")
 	}
 	c.transport.CloseIdleConnections()
-	if err := c.Post(t.Context(), connection, nil); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, realtime.ErrNotSent) {
+	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := c.Post(ctx, connection, nil); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, realtime.ErrNotSent) {
 		t.Errorf("waiting for a connection: %v", err)
 	}
 }

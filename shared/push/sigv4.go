@@ -1,6 +1,7 @@
 package push
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -46,6 +47,8 @@ type desk struct {
 	text   []byte
 	second int64  // epoch
 	date   string // of that second
+	body   []byte // the last one: an event goes to one socket after another
+	hashed [sha256.Size]byte
 }
 
 // sign returns the X-Amz-Date and Authorization headers of a POST of body to path, which is escaped as it is sent. Signed are
@@ -58,7 +61,9 @@ func (s *signer) sign(path string, body []byte, credentials aws.Credentials, at 
 		d.second, d.date = second, at.UTC().Format(signingTime)
 	}
 	date = d.date
-	bodyHash := sha256.Sum256(body)
+	if len(d.body) == 0 || !bytes.Equal(d.body, body) {
+		d.body, d.hashed = append(d.body[:0], body...), sha256.Sum256(body)
+	}
 
 	b := append(d.text[:0], "POST\n"...)
 	b = appendEscaped(b, path, unreserved+"/") // a second time: only S3 has it once
@@ -75,7 +80,7 @@ func (s *signer) sign(path string, body []byte, credentials aws.Credentials, at 
 	b = append(b, "\n\n"...)
 	b = append(b, names...)
 	b = append(b, '\n')
-	b = hex.AppendEncode(b, bodyHash[:])
+	b = hex.AppendEncode(b, d.hashed[:])
 	requestHash := sha256.Sum256(b)
 
 	b = append(b[:0], signingAlgorithm+"\n"...)
