@@ -12,5 +12,8 @@
 //	                   E2E_PUBLISH_FUNCTION and E2E_CONTROL_FUNCTION name its functions, and JWT_SECRET is its key, with
 //	                   JWT_ISSUER and JWT_AUDIENCE if it wants them
 //
+// TestFaults plays with everything that FAULTS can do to the local stack; -args -fault-seed 7 plays another game, -fault-rounds 20 a longer
+// one.
+//
 // Tests that need more than there is, a fault for instance that AWS does not have to order, are left out and say why.
 package e2e

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,7 +42,7 @@ type system struct {
 // local is a system on this machine, with what can be done to it.
 type local struct {
 	*stack.Stack
-	faults
+	orders
 	journal
 	meter meter
 
@@ -237,6 +238,13 @@ func (j *journal) length() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return len(j.lines)
+}
+
+// said tells whether a line has this in it.
+func (j *journal) said(text string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.ContainsFunc(j.lines, func(line string) bool { return strings.Contains(line, text) })
 }
 
 // since returns what was said from line n on, at most the last 200 lines.
