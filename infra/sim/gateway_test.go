@@ -52,58 +52,46 @@ type word struct {
 
 // Post is PostToConnection: 410 until the handshake is done, and after the end.
 func (w *world) Post(ctx context.Context, id string, message []byte) error {
-	if err := w.step(ctx, "post", id); err != nil {
-		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	c := w.conns[id]
-	if c == nil || !c.open() {
-		return realtime.ErrGone
-	}
-	f := frame{at: time.Now()}
-	c.active = f.at
-	c.posts = append(c.posts, string(message))
-	if c.identity.Protocol == wire.SocketIO {
-		if !w.receivePacket(c, message, &f) {
-			return nil
+	return w.api(ctx, "post", id, func(c *conn) error {
+		f := frame{at: time.Now()}
+		c.active = f.at
+		c.posts = append(c.posts, string(message))
+		if c.identity.Protocol == wire.SocketIO {
+			if !w.receivePacket(c, message, &f) {
+				return nil
+			}
+		} else if err := json.Unmarshal(message, &f); err != nil {
+			w.broken = append(w.broken, fmt.Sprintf("posted to %s what is not JSON: %q", id, message))
 		}
-	} else if err := json.Unmarshal(message, &f); err != nil {
-		w.broken = append(w.broken, fmt.Sprintf("posted to %s what is not JSON: %q", id, message))
-	}
-	c.frames = append(c.frames, f)
-	for _, word := range c.words {
-		if f.Event == "ack" && word.id == f.ID {
-			word.acked = f.at
-			_ = json.Unmarshal(f.Data, &word.ack)
+		c.frames = append(c.frames, f)
+		if f.Event == contract.PresenceUpdate {
+			w.told[f.at.Unix()]++
 		}
-	}
-	return nil
+		for _, word := range c.words {
+			if f.Event == "ack" && word.id == f.ID {
+				word.acked = f.at
+				_ = json.Unmarshal(f.Data, &word.ack)
+			}
+		}
+		return nil
+	})
 }
 
 // Close is DeleteConnection.
 func (w *world) Close(ctx context.Context, id string) error {
-	if err := w.step(ctx, "close", id); err != nil {
-		return err
-	}
-	if !w.end(id) {
-		return realtime.ErrGone
-	}
-	return nil
+	return w.api(ctx, "close", id, func(c *conn) error {
+		w.endLocked(c)
+		return nil
+	})
 }
 
 // LastActive is GetConnection.
-func (w *world) LastActive(ctx context.Context, id string) (time.Time, error) {
-	if err := w.step(ctx, "get", id); err != nil {
-		return time.Time{}, err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	c := w.conns[id]
-	if c == nil || !c.open() {
-		return time.Time{}, realtime.ErrGone
-	}
-	return c.active, nil
+func (w *world) LastActive(ctx context.Context, id string) (at time.Time, err error) {
+	err = w.api(ctx, "get", id, func(c *conn) error {
+		at = c.active
+		return nil
+	})
+	return at, err
 }
 
 // connect is a client's handshake; nil when it failed.
@@ -159,36 +147,39 @@ func (w *world) handshake(c *conn) error {
 func ms(t time.Time) time.Time { return t.Truncate(time.Millisecond) }
 
 // end closes a connection, whoever asked for it, and has $disconnect come once, twice, late or never.
-func (w *world) end(id string) bool {
+func (w *world) end(id string) {
 	w.mu.Lock()
-	c := w.conns[id]
-	if c == nil || !c.open() {
-		w.mu.Unlock()
-		return false
+	defer w.mu.Unlock()
+	if c := w.conns[id]; c != nil && c.open() {
+		w.endLocked(c)
 	}
+}
+
+// endLocked is end of an open connection, for one that holds w.mu.
+func (w *world) endLocked(c *conn) {
 	c.closed = time.Now()
-	w.mu.Unlock()
-	w.note("closed %s", id)
-	r := w.rand("end", id)
-	if w.chance(r, w.faults.drop) {
-		return true
-	}
-	copies := 1
-	if w.chance(r, w.faults.double) {
-		copies = 2
-	}
-	late := 50 * time.Millisecond
-	if w.chance(r, 0.2) {
-		late = 20 * time.Second
-	}
-	for i := range copies {
-		pause := between(r, 0, late)
-		w.running.Go(func() {
-			time.Sleep(pause)
-			_ = w.disconnect(c, i, ms(c.closed))
-		})
-	}
-	return true
+	w.running.Go(func() {
+		w.note("closed %s", c.id)
+		r := w.rand("end", c.id)
+		if w.chance(r, w.faults.drop) {
+			return
+		}
+		copies := 1
+		if w.chance(r, w.faults.double) {
+			copies = 2
+		}
+		late := 50 * time.Millisecond
+		if w.chance(r, 0.2) {
+			late = 20 * time.Second
+		}
+		for i := range copies {
+			pause := between(r, 0, late)
+			w.running.Go(func() {
+				time.Sleep(pause)
+				_ = w.disconnect(c, i, ms(c.closed))
+			})
+		}
+	})
 }
 
 // disconnect is the nth $disconnect of a connection.

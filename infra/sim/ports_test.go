@@ -27,6 +27,7 @@ type ports struct {
 	members     realtime.Members
 	ledger      realtime.Ledger
 	timers      realtime.Timers
+	budget      realtime.Budget
 }
 
 type connections interface {
@@ -63,7 +64,7 @@ func newPorts(t *testing.T, step func(ctx context.Context, what, key string) err
 	s := store.New(client, tableName, time.Now)
 	return ports{
 		client: client, connections: s.Connections, presences: s.Presences, rooms: s.Rooms,
-		roster: s.Participants, members: s.Participants, ledger: s.Ledger, timers: s.Timers,
+		roster: s.Participants, members: s.Participants, ledger: s.Ledger, timers: s.Timers, budget: s.Budget,
 	}
 }
 

@@ -19,18 +19,6 @@ import (
 	"example.org/realtime/shared/realtime"
 )
 
-// faults says how rough the world is. The zero faults is a world in which nothing goes wrong.
-type faults struct {
-	kill   float64 // of invocations that are killed between two steps
-	double float64 // of asynchronous invocations and $disconnects that run twice
-	drop   float64 // of $disconnects that never come
-	slow   float64 // of steps that take up to slowStep instead of some milliseconds
-}
-
-var rough = faults{kill: 0.04, double: 0.05, drop: 0.2, slow: 0.02}
-
-const slowStep = 6 * time.Second
-
 // errKilled is what every step of a killed invocation gets: nothing of it has any effect any more.
 var errKilled = errors.New("killed")
 
@@ -53,6 +41,8 @@ type world struct {
 	conns    map[string]*conn
 	counts   map[string]int
 	parts    []part
+	told     map[int64]int // posts of presence, by second
+	metrics  map[string]float64
 	trace    []string
 	broken   []string
 	settling bool              // nothing goes wrong from here on
@@ -65,12 +55,13 @@ type limits struct {
 	presenceGlobalMax int
 	socketsPerUser    int
 	roomsPerSocket    int
+	presenceRPS       int // 0: no budget
 	sweepRPS          int
 	sweepPerWorker    int // 0: a sweep is never split
 }
 
 func newWorld(t *testing.T, seed uint64, f faults, l limits, wrap func(*ports)) *world {
-	w := &world{t: t, seed: seed, faults: f, limits: l, conns: map[string]*conn{}, counts: map[string]int{}, killing: map[string]int{}, between: map[string]func(){}}
+	w := &world{t: t, seed: seed, faults: f, limits: l, conns: map[string]*conn{}, counts: map[string]int{}, told: map[int64]int{}, metrics: map[string]float64{}, killing: map[string]int{}, between: map[string]func(){}}
 	w.ports = newPorts(t, w.step)
 	if wrap != nil {
 		wrap(&w.ports)
@@ -79,28 +70,33 @@ func newWorld(t *testing.T, seed uint64, f faults, l limits, wrap func(*ports)) 
 	p := w.ports
 	w.receiver = &realtime.Receiver{
 		Connections: p.connections, Sessions: p.connections, Tokens: tokens{}, Recorded: p.connections, Presences: p.presences, Rooms: p.rooms, Members: p.members,
-		Timers: p.timers, Poster: w, Asker: w, Metrics: noMetrics{}, Log: log, Now: time.Now,
+		Timers: p.timers, Poster: w, Asker: w, Metrics: w, Log: log, Now: time.Now,
 		Events:     []string{contract.PresenceHeartbeat, contract.ConversationsJoin, contract.ConversationsLeave},
 		MaxPayload: contract.MaxPayloadBytes, HeartbeatMin: contract.HeartbeatMin,
 		SocketsPerUser: l.socketsPerUser, RoomsPerSocket: l.roomsPerSocket, PresenceGlobalMax: l.presenceGlobalMax,
 	}
 	w.publisher = &realtime.Publisher{
 		Connections: p.connections, Sessions: p.connections, Everyone: p.connections, Presences: p.presences, Rooms: p.rooms, Ledger: p.ledger,
-		Timers: p.timers, Poster: w, Asker: w, Metrics: noMetrics{}, Log: log, Now: time.Now,
-		PresenceGlobalMax: l.presenceGlobalMax, PingInterval: pingInterval, PingTimeout: pingTimeout, MaxPayload: contract.MaxPayloadBytes,
+		Timers: p.timers, Budget: p.budget, Poster: w, Asker: w, Metrics: w, Log: log, Now: time.Now,
+		PresenceGlobalMax: l.presenceGlobalMax, PresenceRPS: l.presenceRPS, PingInterval: pingInterval, PingTimeout: pingTimeout, MaxPayload: contract.MaxPayloadBytes,
 	}
 	w.roster = &realtime.Roster{Participants: p.roster, Members: p.members, Presences: p.presences, Rooms: p.rooms, Now: time.Now}
 	w.sweeper = &realtime.Sweeper{
 		Walker: p.connections, Connections: p.connections, Presences: p.presences, Rooms: p.rooms, Timers: p.timers,
-		Workers: w, Poster: w, Asker: w, Metrics: noMetrics{}, Log: log, Now: time.Now,
+		Workers: w, Poster: w, Asker: w, Metrics: w, Log: log, Now: time.Now,
 		PresenceTTL: contract.PresenceTTL, RPS: l.sweepRPS, PerWorker: l.sweepPerWorker, CloseExpired: true, PingInterval: pingInterval, PingTimeout: pingTimeout,
 	}
 	return w
 }
 
-type noMetrics struct{}
-
-func (noMetrics) Put(map[string]float64) {}
+// Put sums up the metrics.
+func (w *world) Put(values map[string]float64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name, value := range values {
+		w.metrics[name] += value
+	}
+}
 
 // rand draws from the seed and from what it is for, so that the order in which goroutines run does not matter.
 func (w *world) rand(what ...string) *rand.Rand {
@@ -243,12 +239,13 @@ func (w *world) async(name string, raw []byte) {
 
 // sweep is one tick of the schedule.
 func (w *world) sweep() error {
-	return w.invoke("sweep "+time.Now().String(), 55*time.Second, true, w.sweeper.Sweep)
+	return w.invoke("sweep", 55*time.Second, true, w.sweeper.Sweep)
 }
 
 // Start is an asynchronous invocation of a worker of sweep, which Lambda does not try again.
 func (w *world) Start(ctx context.Context, part realtime.Worker) error {
 	what := fmt.Sprint("worker ", part.Shards)
+	w.Put(map[string]float64{"Workers": 1})
 	if err := w.step(ctx, "ask", what); err != nil {
 		return err
 	}
@@ -257,11 +254,11 @@ func (w *world) Start(ctx context.Context, part realtime.Worker) error {
 	if w.chance(r, w.faults.double) {
 		copies = 2
 	}
-	for range copies {
+	for i := range copies {
 		pause := between(r, 2*time.Millisecond, 300*time.Millisecond)
 		w.running.Go(func() {
 			time.Sleep(pause)
-			_ = w.invoke(fmt.Sprint(what, time.Now()), 55*time.Second, true, func(ctx context.Context) error { return w.sweeper.Work(ctx, part) })
+			_ = w.invoke(fmt.Sprintf("%s #%d", what, i), 55*time.Second, true, func(ctx context.Context) error { return w.sweeper.Work(ctx, part) })
 		})
 	}
 	return nil
