@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -15,6 +16,7 @@ import (
 type target struct {
 	Socket
 	rooms []string
+	gone  time.Time // when API Gateway said so; zero: it has not
 }
 
 // targets is an audience: each socket once, by id.

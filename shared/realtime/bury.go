@@ -71,9 +71,16 @@ type buried struct {
 }
 
 // removeFound takes one dead socket out of its user's presence and returns its row to erase; a zero row where there is
-// nothing more to do.
+// nothing more to do. What was said to be gone is closed first: should it live after all, its client comes back, where it would
+// be deaf otherwise.
 func (p *Publisher) removeFound(ctx context.Context, remover *Remover, t target) (Connection, Presence, error) {
-	after, err := remover.found(ctx, t.UserID, t.ID)
+	if t.gone.Sub(t.ConnectedAt) < handshakeGuard {
+		return Connection{}, Presence{}, nil
+	}
+	if err := p.close(ctx, t.ID); err != nil {
+		return Connection{}, Presence{}, err
+	}
+	after, err := remover.found(ctx, t.UserID, t.ID, t.gone)
 	switch {
 	case errors.Is(err, ErrTooYoung): // it may still be in its handshake
 		return Connection{}, after, nil

@@ -43,6 +43,7 @@ func (p *Publisher) deliver(ctx context.Context, to targets, d delivery) outcome
 		case err == nil:
 			o.delivered++
 		case errors.Is(err, ErrGone):
+			t.gone = p.Now()
 			o.gone = append(o.gone, t)
 		default:
 			o.failed++

@@ -3,10 +3,13 @@ package realtime
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"example.org/realtime/shared/wire"
 )
 
 func TestPublishedPresenceIsMaskedLikeOurs(t *testing.T) {
@@ -122,6 +125,55 @@ func TestGoneWhileTellingPresence(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]int{"alice": 1, "bob": 1, "dave": 1}, about); diff != "" {
 		t.Errorf("each user is told of once: %s", diff)
+	}
+}
+
+// What counts is how old a socket was when API Gateway said that it is gone: its handshake may have been under way. It is closed
+// before it is removed, should it live after all.
+func TestGoneIsJudgedAtOnce(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		age     time.Duration // of bob's socket, at its 410
+		removed bool
+	}{
+		{"in its handshake", handshakeGuard - time.Millisecond, false},
+		{"just out of it", handshakeGuard, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := chat()
+			h.users["bob"] = []Socket{{ID: "b=", UserID: "bob", Protocol: wire.JSON, ConnectedAt: start.Add(-tt.age)}}
+			p, poster, _, _ := newPublisher(t, h)
+			var late atomic.Int64
+			p.Now = func() time.Time { return start.Add(time.Duration(late.Load())) }
+			poster.fail = func(op, id string) error {
+				if id == "b=" {
+					return ErrGone
+				}
+				return nil
+			}
+			read := p.Presences.(*fakePresences).read
+			reads := 0
+			p.Presences.(*fakePresences).read = func(user string) (Presence, error) {
+				if reads++; reads == 2 { // it has been told: a minute passes
+					late.Store(int64(time.Minute))
+				}
+				return read(user)
+			}
+			var removed []string
+			p.Presences.(*fakePresences).remove = func(user, id string, _, before time.Time) (Presence, error) {
+				removed = append(removed, id)
+				if want := start.Add(-handshakeGuard); !before.Equal(want) {
+					t.Errorf("removed if connected before %v, want %v", before, want)
+				}
+				return Presence{UserID: user, Version: 6}, nil
+			}
+			if err := p.Do(t.Context(), Job{Presence: &PresenceJob{User: "alice", Version: 5, AtMS: start.UnixMilli()}}); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(removed) == 1; got != tt.removed {
+				t.Errorf("removed %v", removed)
+			}
+		})
 	}
 }
 

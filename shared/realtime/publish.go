@@ -210,7 +210,7 @@ func (p *Publisher) verify(ctx context.Context, v Verify) error {
 	for _, s := range presence.Sockets {
 		switch _, err := p.Poster.LastActive(ctx, s.ID); {
 		case errors.Is(err, ErrGone):
-			dead = append(dead, target{Socket: s.Socket})
+			dead = append(dead, target{Socket: s.Socket, gone: p.Now()})
 		case err != nil:
 			return err
 		}

@@ -44,10 +44,10 @@ func (r *Remover) presence(ctx context.Context, user, id string, at, connectedBe
 	return p, nil
 }
 
-// found is presence for a socket that API Gateway says is gone.
-func (r *Remover) found(ctx context.Context, user, id string) (Presence, error) {
-	now := r.Now()
-	return r.presence(ctx, user, id, now, now.Add(-handshakeGuard))
+// found is presence for a socket of which API Gateway said then that it is gone: what counts is how old it was at that moment,
+// not how long its removal took to come.
+func (r *Remover) found(ctx context.Context, user, id string, then time.Time) (Presence, error) {
+	return r.presence(ctx, user, id, r.Now(), then.Add(-handshakeGuard))
 }
 
 // erase deletes the rows of an ended connection: its rooms, then itself.

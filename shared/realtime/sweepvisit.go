@@ -173,13 +173,17 @@ func (r *sweepRun) call(ctx context.Context, c Connection, call func() error) er
 	return err
 }
 
-// found removes a connection that API Gateway says is gone, once it cannot be in its handshake any more.
+// found removes a connection that API Gateway says is gone, once it cannot be in its handshake any more. It is closed first:
+// should it live after all, its client comes back, where it would be deaf otherwise.
 func (r *sweepRun) found(ctx context.Context, c Connection) (sighting, error) {
-	now := r.Now()
-	if now.Sub(c.ConnectedAt) < handshakeGuard {
+	then := r.Now()
+	if then.Sub(c.ConnectedAt) < handshakeGuard {
 		return seen, nil
 	}
-	return absent, r.remove(ctx, c, now, now.Add(-handshakeGuard))
+	if err := ignoreGone(r.close(ctx, c)); err != nil {
+		return absent, err
+	}
+	return absent, r.remove(ctx, c, r.Now(), then.Add(-handshakeGuard))
 }
 
 // remove ends a connection. Presence is asked for even if the socket was out of it already: whoever took it out may have
