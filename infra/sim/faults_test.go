@@ -19,7 +19,7 @@ type faults struct {
 	throttled float64 // 429
 	failed    float64 // 500, and nothing was done
 	lost      float64 // 500, and it was done
-	falseGone float64 // 410, of a connection that is just open
+	falseGone float64 // 410, of a connection that is just open: its handshake seems to go on; a tenth as often of one long open
 }
 
 // rough is what every seed meets; stormy has an API Gateway that is in trouble, too.
@@ -30,8 +30,9 @@ var (
 
 const (
 	slowStep = 6 * time.Second
-	// justOpen is how long a connection may be taken for one that is in its handshake still.
+	// A connection may be taken for one that is in its handshake still for justOpen, for one that has ended after longOpen.
 	justOpen = time.Second
+	longOpen = 15 * time.Second
 )
 
 var errServer = errors.New("500")
@@ -42,7 +43,8 @@ func (w *world) api(ctx context.Context, op, id string, carryOut func(*conn) err
 		return err
 	}
 	r := w.rand("api", op, id)
-	throttled, failed, lost, gone := w.chance(r, w.faults.throttled), w.chance(r, w.faults.failed), w.chance(r, w.faults.lost), w.chance(r, w.faults.falseGone)
+	throttled, failed, lost := w.chance(r, w.faults.throttled), w.chance(r, w.faults.failed), w.chance(r, w.faults.lost)
+	opening, wrong := w.chance(r, w.faults.falseGone), w.chance(r, w.faults.falseGone/10)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := w.conns[id]
@@ -53,7 +55,7 @@ func (w *world) api(ctx context.Context, op, id string, carryOut func(*conn) err
 		return errServer
 	case c == nil || !c.open():
 		return realtime.ErrGone
-	case gone && time.Since(c.opened) < justOpen:
+	case opening && time.Since(c.opened) < justOpen, wrong && op != "close" && time.Since(c.began) > longOpen:
 		return realtime.ErrGone
 	}
 	if err := carryOut(c); err != nil {

@@ -95,6 +95,9 @@ func verificationStretches(t *testing.T, wrap func(*ports)) []string {
 		w.killing["sweep"] = 40 // its walk is through
 		w.minutes(5)
 		w.checkGone()
+		if _, alive := w.killing["sweep"]; alive {
+			w.fail("no sweep was killed")
+		}
 		if w.metrics["SweepLate"] != 0 {
 			w.fail("sweep was late")
 		}
