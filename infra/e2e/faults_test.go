@@ -37,7 +37,7 @@ func TestFaults(t *testing.T) {
 		"lost":              {Lost: 0.2},
 		"slow":              {Slow: 0.3, Latency: 300 * time.Millisecond},
 		"disconnect lost":   {LoseDisconnect: 0.7},
-		"killed":            {Kill: 0.1},
+		"killed":            {Kill: 0.2},
 		"duplicate":         {Duplicate: 0.5},
 		"table throttled":   {TableThrottled: 0.1},
 		"table failed":      {TableFailed: 0.1},

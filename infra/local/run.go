@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"example.org/realtime/infra/local/faults"
 	"example.org/realtime/infra/local/stack"
 )
 
@@ -54,6 +55,10 @@ func (c *command) welcome(s *stack.Stack, o stack.Options, took time.Duration) {
 	case o.DynamoDBLocal:
 		where = "DynamoDB Local, in memory"
 	}
+	wrong := ""
+	if f := s.Faults.Get(); f != (faults.Config{}) {
+		wrong = "  faults          " + f.String() + "\n"
+	}
 	_, _ = fmt.Fprintf(c.stdout, `
 The system is up, after %.1f s:
 
@@ -61,7 +66,7 @@ The system is up, after %.1f s:
   @connections    %s
   Invoke API      %s
   table %-9s %s (%s)
-
+%s
 Next, in another terminal:
 
   make client USER=alice
@@ -71,7 +76,7 @@ Next, in another terminal:
 
 Ctrl-C ends everything.
 
-`, took.Seconds(), s.URL, s.ConnectionsEndpoint+"/@connections/{id}", s.LambdaEndpoint, s.TableName, s.DynamoDBEndpoint, where) // nobody to tell
+`, took.Seconds(), s.URL, s.ConnectionsEndpoint+"/@connections/{id}", s.LambdaEndpoint, s.TableName, s.DynamoDBEndpoint, where, wrong) // nobody to tell
 }
 
 // oneLine makes several errors one.

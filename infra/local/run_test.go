@@ -81,7 +81,7 @@ func TestOptionsReportEverythingWrong(t *testing.T) {
 
 func TestRun(t *testing.T) {
 	t.Chdir("stack/testdata/root")
-	environ := []string{"WS_PORT=0", "LAMBDA_PORT=0", "DYNAMODB_PORT=0", "JWT_SECRET=key"}
+	environ := []string{"WS_PORT=0", "LAMBDA_PORT=0", "DYNAMODB_PORT=0", "JWT_SECRET=key", "FAULTS=seed=7,duplicate=0.5"}
 	for name, forced := range map[string]bool{"orderly": false, "forced": true} {
 		t.Run(name, func(t *testing.T) {
 			stdout, stderr := &buffer{}, &buffer{}
@@ -127,7 +127,7 @@ func TestRun(t *testing.T) {
 			if got := stderr.String(); !strings.HasSuffix(got, "ending; Ctrl-C again to force it\n") {
 				t.Errorf("stderr %q", got)
 			}
-			for _, want := range []string{"  authorizer   ", "  echo         | noted CONNECT", "  open\n", "message of 5 bytes for $default", "bytes sent\n", "by shutdown\n"} {
+			for _, want := range []string{"  faults          seed=7,duplicate=0.5\n", "  authorizer   ", "  echo         | noted CONNECT", "  open\n", "message of 5 bytes for $default", "bytes sent\n", "by shutdown\n"} {
 				if !strings.Contains(stdout.String(), want) {
 					t.Errorf("no %q in\n%s", want, stdout)
 				}

@@ -26,7 +26,7 @@ import (
 
 const (
 	// maxSubjects bounds what is remembered of how often something came up; above it, all counts begin again.
-	maxSubjects = 1 << 18
+	maxSubjects = 1 << 16
 	// meanCalls is about how many calls a killed invocation gets to.
 	meanCalls = 6
 	// idLength, in bytes, of a connection id before base64.
