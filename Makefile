@@ -28,7 +28,7 @@ quote = '$(subst ','\'',$1)'
 need = $(if $(call given,$1),,$(error usage: make $2))
 
 .DEFAULT_GOAL := help
-.PHONY: help run token client publish participants test sim fuzz check lint race signatures dynamodb sam samples sam-e2e sam-invoke socketio readme bill sizes build .build/sam tools clean
+.PHONY: help run token client publish participants test sim fuzz check lint race signatures dynamodb sam samples sam-e2e sam-invoke socketio readme bench bill sizes build .build/sam tools clean
 
 help: ## List what there is to do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -116,7 +116,7 @@ socketio: $(PYTHON_CLIENT) infra/e2e/socketio/node_modules infra/tools/parser/no
 	SOCKET_IO_CORPUS=$(abspath .build/socketio.jsonl) go test -count=1 ./shared/wire
 	SOCKETIO_CLIENTS=1 CHROMIUM=$(CHROMIUM) PYTHON_SOCKETIO=$(abspath $(PYTHON_CLIENT)/python) go test -count=1 ./infra/e2e/socketio
 
-infra/e2e/socketio/node_modules infra/tools/parser/node_modules: %/node_modules: %/package-lock.json
+infra/e2e/socketio/node_modules infra/tools/parser/node_modules infra/bench/node/node_modules infra/bench/poster/node/node_modules: %/node_modules: %/package-lock.json
 	npm ci --silent --no-audit --no-fund --prefix $*
 	@touch $@
 
@@ -133,6 +133,9 @@ infra/readme/node_modules: infra/readme/package-lock.json
 # For this machine, and always: sam build knows itself what to do.
 .build/sam: $(SAM_CLI)
 	LAMBDA_GOARCH=$$(go env GOARCH) $(SAM_CLI)/sam build --build-dir $@
+
+bench: infra/bench/node/node_modules infra/bench/poster/node/node_modules ## Measure speed and memory on this machine: [PART=poster,rooms]
+	go run ./infra/bench $(if $(call given,PART),-part $(call quote,$(PART)))
 
 bill: ## Measure what the standard scenarios cost in AWS, and put it into README.md
 	go run ./infra/bench/bill -measure -write

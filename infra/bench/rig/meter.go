@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"sync"
+	"time"
 
 	"example.org/realtime/infra/bench/price"
 	"example.org/realtime/infra/local/gateway"
@@ -24,6 +25,7 @@ type Reading struct {
 	Closes      int            `json:"closes"`
 	BytesOut    int            `json:"bytes_out"`
 	LogBytes    int            `json:"log_bytes"` // that functions wrote
+	Busy        time.Duration  `json:"-"`         // all invocations together, on this machine
 }
 
 // Minus is what came after s.
@@ -37,7 +39,7 @@ func (r Reading) Minus(s Reading) Reading {
 	return Reading{
 		Invocations: left, Write: r.Write - s.Write, Read: r.Read - s.Read, Inbound: r.Inbound - s.Inbound, Outbound: r.Outbound - s.Outbound,
 		Posts: r.Posts - s.Posts, Lookups: r.Lookups - s.Lookups, Closes: r.Closes - s.Closes, BytesOut: r.BytesOut - s.BytesOut,
-		LogBytes: r.LogBytes - s.LogBytes,
+		LogBytes: r.LogBytes - s.LogBytes, Busy: r.Busy - s.Busy,
 	}
 }
 
@@ -53,6 +55,7 @@ type meter struct {
 	begun   int                        // connections
 	gone    int                        // of them
 	told    int                        // of those, and $disconnect has run or is lost
+	posted  time.Time                  // the last post
 	heard   int                        // messages of clients
 	handled int                        // of them, by a function
 }
@@ -95,6 +98,7 @@ func (m *meter) invocation(i lambda.Invocation) {
 	m.locked(func() {
 		m.ended++
 		m.reading.Invocations[i.Function]++
+		m.reading.Busy += i.Duration
 		m.memory[i.Function] = i.MemoryMB
 		if i.Error != "" {
 			m.failed = append(m.failed, i.Function+": "+i.Error)
@@ -129,6 +133,7 @@ func (m *meter) post(size int) {
 		m.reading.Posts++
 		m.reading.Outbound += price.Messages(size)
 		m.reading.BytesOut += size
+		m.posted = time.Now()
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -42,11 +43,12 @@ type Rig struct {
 	meter       *meter
 	connections *connections
 	functions   *sdk.Client
+	http        *http.Client // with as many connections as there are invocations at once
 }
 
 // Start brings a system up in the root of the repository. Its schedule does nothing by itself.
 func Start(ctx context.Context, o Options) (*Rig, error) {
-	r := &Rig{meter: newMeter()}
+	r := &Rig{meter: newMeter(), http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
 	so := stack.Options{
 		Settings:      maps.Clone(o.Settings),
 		ScheduleEvery: 24 * time.Hour,
@@ -72,6 +74,7 @@ func Start(ctx context.Context, o Options) (*Rig, error) {
 func (r *Rig) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
+	r.http.CloseIdleConnections()
 	err := r.Stack.Close(ctx)
 	if r.connections != nil {
 		r.connections.server.Close()
@@ -81,6 +84,12 @@ func (r *Rig) Close(ctx context.Context) error {
 
 // Read is the sum since the start.
 func (r *Rig) Read() Reading { return r.meter.read() }
+
+// LastPost is when the last message was posted to a client.
+func (r *Rig) LastPost() (at time.Time) {
+	r.meter.locked(func() { at = r.meter.posted })
+	return at
+}
 
 // Memory is that of each function that has run, in MB.
 func (r *Rig) Memory() (memory map[string]int) {
@@ -146,7 +155,7 @@ func (r *Rig) Invoke(ctx context.Context, function string, request, answer any) 
 	if err != nil {
 		return fmt.Errorf("%s: %w", function, err)
 	}
-	out, err := r.functions.Invoke(ctx, &sdk.InvokeInput{FunctionName: &function, Payload: payload})
+	out, err := r.functions.Invoke(ctx, &sdk.InvokeInput{FunctionName: &function, Payload: payload}, func(o *sdk.Options) { o.HTTPClient = r.http })
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s: %w", function, err)
