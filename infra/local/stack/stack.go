@@ -42,6 +42,10 @@ const (
 // for one route, are not kept here.
 var accountThrottle = gateway.Throttle{Rate: 10_000, Burst: 5_000}
 
+// concurrency is how many events the gateway has in functions at the same time: the quota of an account (Lambda quotas). Events above it wait,
+// so that thousands of connections that end at once do not take every file descriptor.
+const concurrency = 1000
+
 // Options of a stack. The zero value is one in the current directory, on free ports, with the embedded table.
 type Options struct {
 	Root string // the repository, with template.yaml and functions/; "" is "."
@@ -250,6 +254,7 @@ func (s *Stack) startGateway(l net.Listener) error {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy, transport.MaxIdleConns, transport.MaxIdleConnsPerHost = nil, 0, 256
+	transport.MaxConnsPerHost = concurrency
 	invoke := gateway.LambdaInvoke(s.LambdaEndpoint, &http.Client{Transport: transport})
 	c.Invoke = func(ctx context.Context, function string, payload []byte) (gateway.Result, error) {
 		return invoke(ctx, s.logicalID(function), payload)
