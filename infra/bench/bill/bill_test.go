@@ -71,6 +71,10 @@ func TestMeasured(t *testing.T) {
 		same := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".LogBytes" }, cmp.Comparer(func(a, b int) bool {
 			return math.Abs(float64(a-b)) <= logTolerance*float64(max(a, b))
 		}))
+		for name, r := range got {
+			r.Busy = 0 // is not kept
+			got[name] = r
+		}
 		if diff := cmp.Diff(m.Flows[key], got, same); diff != "" {
 			t.Errorf("%s takes something else than was measured (go run ./infra/bench/bill -measure -write): -measured +now\n%s", key, diff)
 		}
