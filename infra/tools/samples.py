@@ -156,8 +156,12 @@ def authorizer(functions):
     expect(functions.invoke("AuthorizerFunction", "socketio/authorizer.json")["context"], {"protocol": "socketio"})
 
 
-def control(functions):
-    call = lambda sample: functions.invoke("ControlFunction", f"control/{sample}.json")
+def controls(functions, sample, connection=CONNECTION):
+    return functions.invoke("ControlFunction", f"control/{sample}.json", connection)
+
+
+def participants(functions):
+    call = lambda sample: controls(functions, sample)
     expect(call("set"), {"added": 2, "removed": 0})
     expect(call("set"), {"added": 0, "removed": 0})
     expect(call("add"), {"added": 1, "removed": 0})
@@ -167,6 +171,10 @@ def control(functions):
     expect_refused(call("errors/missing-conversation"), "conversationId")
     expect_refused(call("errors/bad-user"), "users[0]")
     expect_refused(call("errors/no-users"), "users")
+    expect_refused(call("errors/no-group"), "groupId")
+    expect_refused(call("errors/nobody"), "request")
+    expect_refused(call("errors/deny-too-long"), "denySeconds")
+    expect_refused(call("errors/no-presence"), "users")
 
 
 def connect(functions, clients):
@@ -237,6 +245,21 @@ def socketio(functions, clients):
     expect(functions.invoke("DisconnectFunction", "disconnect.json", connection), {"statusCode": 200})
 
 
+def control(functions, clients):
+    call = lambda sample: controls(functions, sample)
+    expect(call("groups-join")["refused"], [])
+    expect(functions.invoke("PublishFunction", "publish/to-group.json")["delivered"], 1)
+    clients.wait(CONNECTION, is_event("notifications:new"))
+    rooms = call("rooms")
+    assert rooms["userId"] == "alice" and "group:g1" in rooms["rooms"], rooms
+    expect(call("groups-leave")["refused"], [])
+    online = {p["userId"]: p["isOnline"] for p in call("presence")["presence"]}
+    expect(online, {"alice": True, "bob": False})
+    connection = next(c for c in call("connections")["connections"] if c["socketId"] == CONNECTION)
+    assert connection["protocol"] == "json" and "group:g1" not in connection["rooms"], connection
+    expect(call("publish")["state"], "done")
+
+
 FIELDS = {  # what each refused request names
     "unknown-event": "event", "client-event": "event", "missing-event": "event", "missing-data": "data",
     "missing-field": "data.senderId", "wrong-type": "data.recipients[1]", "bad-id": "data.senderId",
@@ -278,6 +301,23 @@ def aws_cli(functions):
     functions.invoked += 1
 
 
+def denied(functions, clients):
+    """Whoever is kept out cannot connect, until it is allowed again."""
+    kicked, refused = "KickedSocketAAA=", "DeniedSocketAAA="
+    expect(functions.invoke("ConnectFunction", "connect.json", kicked), {"statusCode": 200})
+    clients.wait(kicked, is_event("notifications:ready"))
+    sent_away = controls(functions, "disconnect-deny", kicked)
+    expect((sent_away["published"]["delivered"], sent_away["denied"]), (1, ["alice"]))
+    clients.wait(kicked, is_event("system:disconnect", reason="banned"))
+    clients.wait_closed(kicked)
+    expect(functions.invoke("DisconnectFunction", "disconnect.json", kicked), {"statusCode": 200})
+    expect(functions.invoke("ConnectFunction", "connect.json", refused), {"statusCode": 200})
+    clients.wait(refused, is_event("error", code="socket_error:forbidden"))
+    clients.wait_closed(refused)
+    expect(controls(functions, "disconnect-allow")["published"]["matched"], 0)
+    expect(controls(functions, "disconnect")["published"]["matched"], 0)
+
+
 def end(functions, clients):
     expect(functions.invoke("SweepFunction", "sweep.json"), {})
     expect(functions.invoke("SweepFunction", "sweep-worker.json"), {})
@@ -314,12 +354,14 @@ def main():
             time.sleep(0.05)
         started = time.time_ns() // 1_000_000
         authorizer(functions)
-        control(functions)
+        participants(functions)
         socketio(functions, clients)
         second = connect(functions, clients)
         messages(functions, clients, second)
         publish(functions, clients)
+        control(functions, clients)
         end(functions, clients)
+        denied(functions, clients)
     except AssertionError as error:
         failed = error
     finally:
