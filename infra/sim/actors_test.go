@@ -32,6 +32,7 @@ func (w *world) play(users, devices, conversations int, length time.Duration) *h
 	for i := range 2 {
 		w.running.Go(func() { h.sender(i) })
 	}
+	w.running.Go(h.warden)
 	w.running.Go(func() {
 		for time.Now().Before(h.end) {
 			_ = w.sweep() // one that dies is followed by another
@@ -49,6 +50,7 @@ type history struct {
 	users         []string
 	conversations []string
 	publishes     []*published
+	moves         []move
 }
 
 // part is a user's taking part in a conversation, from the answer to add to the request to remove.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"example.org/realtime/shared/contract"
 	"example.org/realtime/shared/realtime"
 )
 
@@ -21,8 +23,10 @@ func TestBrokenRulesAreFound(t *testing.T) {
 	}{
 		"a removal leaves no mark in the room":        {1, func(p *ports) { p.rooms = noMark{p.rooms} }},
 		"a later join loses to an earlier leave":      {7, func(p *ports) { p.rooms = lastWriter{p.rooms} }},
+		"a user who is kept out may connect":          {1, func(p *ports) { p.users = lenient{p.users} }},
+		"a connection does not know its groups":       {1, func(p *ports) { p.connections = groupless{p.connections} }},
 		"a publish forgets its id":                    {1, func(p *ports) { p.ledger = forgetful{p.ledger} }},
-		"presence is not read again after it is told": {10, func(p *ports) { p.presences = &readOnce{Presences: p.presences, seen: map[reading]realtime.Presence{}} }},
+		"presence is not read again after it is told": {45, func(p *ports) { p.presences = &readOnce{Presences: p.presences, seen: map[reading]realtime.Presence{}} }},
 		"sweep sees no ended connection":              {1, func(p *ports) { p.connections = blind{p.connections} }},
 		"a connection ends before its rooms are read": {1, func(p *ports) { p.connections = roomless{p.connections} }},
 	} {
@@ -36,6 +40,19 @@ func TestBrokenRulesAreFound(t *testing.T) {
 			t.Errorf("not found in %d seeds from %d", *brokenSeeds, rule.seed)
 		})
 	}
+}
+
+type lenient struct{ realtime.Users }
+
+func (lenient) Deny(context.Context, string, time.Time) error { return nil }
+
+type groupless struct{ connections }
+
+func (g groupless) AddRoom(ctx context.Context, id, room string, limit int) error {
+	if strings.HasPrefix(room, contract.GroupRoom("")) {
+		return nil
+	}
+	return g.connections.AddRoom(ctx, id, room, limit)
 }
 
 type noMark struct{ realtime.Rooms }

@@ -21,6 +21,7 @@ func (h *history) check() {
 	h.checkRooms()
 	h.checkRemoved()
 	h.checkPublishes()
+	h.checkGroups()
 }
 
 func (h *history) breach(format string, args ...any) {

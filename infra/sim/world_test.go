@@ -33,6 +33,7 @@ type world struct {
 	receiver  *realtime.Receiver
 	publisher *realtime.Publisher
 	roster    *realtime.Roster
+	control   *realtime.Control
 	sweeper   *realtime.Sweeper
 
 	running sync.WaitGroup
@@ -43,6 +44,7 @@ type world struct {
 	parts    []part
 	told     map[int64]int // posts of presence, by second
 	metrics  map[string]float64
+	cutShort map[string]bool // users of whom a groups.join died half-way
 	trace    []string
 	broken   []string
 	settling bool              // nothing goes wrong from here on
@@ -61,7 +63,7 @@ type limits struct {
 }
 
 func newWorld(t *testing.T, seed uint64, f faults, l limits, wrap func(*ports)) *world {
-	w := &world{t: t, seed: seed, faults: f, limits: l, conns: map[string]*conn{}, counts: map[string]int{}, told: map[int64]int{}, metrics: map[string]float64{}, killing: map[string]int{}, between: map[string]func(){}}
+	w := &world{t: t, seed: seed, faults: f, limits: l, conns: map[string]*conn{}, counts: map[string]int{}, told: map[int64]int{}, metrics: map[string]float64{}, cutShort: map[string]bool{}, killing: map[string]int{}, between: map[string]func(){}}
 	w.ports = newPorts(t, w.step)
 	if wrap != nil {
 		wrap(&w.ports)
@@ -81,6 +83,10 @@ func newWorld(t *testing.T, seed uint64, f faults, l limits, wrap func(*ports)) 
 		PresenceGlobalMax: l.presenceGlobalMax, PresenceRPS: l.presenceRPS, PingInterval: pingInterval, PingTimeout: pingTimeout, MaxPayload: contract.MaxPayloadBytes,
 	}
 	w.roster = &realtime.Roster{Participants: p.roster, Members: p.members, Presences: p.presences, Rooms: p.rooms, Now: time.Now}
+	w.control = &realtime.Control{
+		Roster: w.roster, Users: p.users, Connections: p.connections, Recorded: p.connections, Rooms: p.rooms, Timers: p.timers,
+		Publishing: publishing{w}, Now: time.Now, RoomsPerSocket: l.roomsPerSocket,
+	}
 	w.sweeper = &realtime.Sweeper{
 		Walker: p.connections, Connections: p.connections, Presences: p.presences, Rooms: p.rooms, Timers: p.timers,
 		Workers: w, Poster: w, Asker: w, Metrics: w, Log: log, Now: time.Now,
