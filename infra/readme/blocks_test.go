@@ -66,7 +66,7 @@ func environment(t *testing.T) []string {
 	foreign := regexp.MustCompile(`^(AWS_|E2E_|DYNAMODB|LAMBDA_|JWT_|WS_PORT|SCHEDULE|MAKE|MFLAGS|GOFLAGS=-race|README_TOOLS)`)
 	env := slices.DeleteFunc(os.Environ(), foreign.MatchString)
 	path := os.Getenv("PATH")
-	for _, dir := range []string{".tools/sam-cli/bin", ".tools/aws-cli/bin"} {
+	for _, dir := range []string{".tools/aws-cli/bin", ".tools/sam-cli/bin"} {
 		absolute, err := filepath.Abs(filepath.Join(root, dir))
 		if err != nil {
 			t.Fatal(err)
