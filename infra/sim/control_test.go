@@ -85,18 +85,19 @@ func (w *world) moveSockets(name, user string, in bool) move {
 // sendAway sends a user's sockets away and keeps the user out for so many seconds, then looks whether that is so.
 func (w *world) sendAway(name, user string, seconds int) {
 	req := &contract.DisconnectSockets{Users: []string{user}, Reason: "sim", DenySeconds: &seconds}
-	var answer any
+	var answer *contract.SocketsDisconnected
 	for {
-		err := w.invoke(name, 55*time.Second, true, func(ctx context.Context) (err error) {
-			answer, err = w.control.Do(ctx, req)
+		err := w.invoke(name, 55*time.Second, true, func(ctx context.Context) error {
+			got, err := w.control.Do(ctx, req)
+			answer, _ = got.(*contract.SocketsDisconnected)
 			return err
 		})
-		if err == nil {
+		if err == nil && answer.Published.Failed == 0 {
 			break
 		}
 	}
 	told := time.Now()
-	until := time.UnixMilli(*answer.(*contract.SocketsDisconnected).DeniedUntil)
+	until := time.UnixMilli(*answer.DeniedUntil)
 	if in := w.readySince(user, time.Time{}); len(in) > 0 && told.Before(until) {
 		w.fail("%s was sent away at %s and is still there: %v", user, told, in)
 	}

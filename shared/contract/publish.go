@@ -41,7 +41,7 @@ type Published struct {
 	ID        string `json:"id,omitempty"` // as in the request; of a publish that is queued always one
 	Event     string `json:"event"`
 	Matched   int    `json:"matched"`
-	Delivered int    `json:"delivered"`        // API Gateway took the post
+	Delivered int    `json:"delivered"`        // API Gateway took the post, and of system:disconnect the close
 	Gone      int    `json:"gone"`             // final 410s: the client had left
 	Failed    int    `json:"failed"`           // everything else: throttled, timed out, refused
 	Queued    int    `json:"queued,omitempty"` // an audience too large to wait for: it is posted to from now on, and PublishStatus counts

@@ -3,6 +3,7 @@ package realtime
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -287,32 +288,44 @@ func TestDisconnectFails(t *testing.T) {
 }
 
 // A socket in its handshake answers 410. It is sent away as soon as it can be, when its user is kept out.
-func TestDisconnectYoung(t *testing.T) {
+func TestDisconnectRest(t *testing.T) {
 	gone := contract.Published{Event: contract.SystemDisconnect, Matched: 3, Delivered: 1, Gone: 2}
+	const all, first, both = `publish {"reason":"r"} to alice;bob=`, `publish {"reason":"r"} to ;a0=`, `publish {"reason":"r"} to ;a0=,bob=`
 	for _, tt := range []struct {
-		name string
-		deny *int
-		ages [][]time.Duration // of alice's sockets a0=, a1= at each look
-		then []contract.Published
-		did  []string
-		want contract.Published
+		name  string
+		deny  *int
+		there [][]string // of the sockets a0=, bob= and b0=, at each look; the last is for all that follow
+		then  []contract.Published
+		did   []string
+		want  contract.Published
+		looks int
 	}{
-		{"not kept out", nil, nil, nil, []string{`publish {"reason":"r"} to alice;`}, gone},
-		{"gone meanwhile", new(9), [][]time.Duration{{}}, nil, []string{`publish {"reason":"r"} to alice;`}, gone},
-		{"too old for a handshake", new(9), [][]time.Duration{{handshakeGuard + time.Millisecond}}, nil, []string{`publish {"reason":"r"} to alice;`}, gone},
+		{"not kept out", nil, nil, nil, []string{all}, gone, 0},
+		{"gone meanwhile", new(90), [][]string{{}}, nil, []string{all}, gone, 1},
+		{"not meant", new(90), [][]string{{"b0="}}, nil, []string{all}, gone, 1},
 		{
-			"opened at last", new(9),
-			[][]time.Duration{{time.Second}, {}},
+			"opened at last", new(90),
+			[][]string{{"a0="}, {}},
 			[]contract.Published{{Matched: 1, Delivered: 1}},
-			[]string{`publish {"reason":"r"} to alice;`, `publish {"reason":"r"} to ;a0=`},
+			[]string{all, first},
 			contract.Published{Event: contract.SystemDisconnect, Matched: 3, Delivered: 2, Gone: 1},
+			2,
 		},
 		{
-			"one after the other", new(9),
-			[][]time.Duration{{time.Second, handshakeGuard}, {2 * time.Second}, {}},
+			"one after the other", new(90),
+			[][]string{{"a0=", "bob="}, {"a0=", "b0="}, {}},
 			[]contract.Published{{Matched: 2, Delivered: 1, Gone: 1}, {Matched: 1, Failed: 1}},
-			[]string{`publish {"reason":"r"} to alice;`, `publish {"reason":"r"} to ;a0=,a1=`, `publish {"reason":"r"} to ;a0=`},
+			[]string{all, both, first},
 			contract.Published{Event: contract.SystemDisconnect, Matched: 3, Delivered: 2, Failed: 1},
+			3,
+		},
+		{
+			"never", new(90),
+			[][]string{{"a0="}},
+			[]contract.Published{{Matched: 1, Gone: 1}},
+			append([]string{all}, slices.Repeat([]string{first}, 20)...),
+			contract.Published{Event: contract.SystemDisconnect, Matched: 3, Delivered: 1, Gone: 1, Failed: 1},
+			21,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -321,17 +334,24 @@ func TestDisconnectYoung(t *testing.T) {
 				c := newDisconnecting(did, append([]contract.Published{gone}, tt.then...)...)
 				looks := 0
 				c.Users.(*fakeUsers).readAll = func(users []string) ([]Presence, error) {
-					p := Presence{UserID: "alice"}
-					for i, age := range tt.ages[looks] {
-						id := "a" + string(rune('0'+i)) + "="
-						p.Sockets = append(p.Sockets, PresenceSocket{Socket: Socket{ID: id, UserID: "alice", Protocol: wire.JSON, ConnectedAt: start.Add(-age)}})
+					if diff := cmp.Diff([]string{"alice", "bob"}, users); diff != "" {
+						t.Errorf("looked at: -want +got\n%s", diff)
 					}
+					there := tt.there[min(looks, len(tt.there)-1)]
 					looks++
-					return []Presence{p}, nil
+					alice, bob := Presence{UserID: "alice"}, Presence{UserID: "bob"}
+					for _, id := range there {
+						p := &bob
+						if id == "a0=" {
+							p = &alice
+						}
+						p.Sockets = append(p.Sockets, PresenceSocket{Socket: Socket{ID: id, UserID: p.UserID, Protocol: wire.JSON}})
+					}
+					return []Presence{alice, bob}, nil
 				}
 				c.Users.(*fakeUsers).deny = func(string, time.Time) error { return nil }
 				began := time.Now()
-				got, err := c.Do(t.Context(), &contract.DisconnectSockets{Users: []string{"alice"}, Reason: "r", DenySeconds: tt.deny})
+				got, err := c.Do(t.Context(), &contract.DisconnectSockets{Users: []string{"alice"}, Connections: []string{"bob="}, Reason: "r", DenySeconds: tt.deny})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -341,26 +361,11 @@ func TestDisconnectYoung(t *testing.T) {
 				if diff := cmp.Diff(tt.did, did.lines); diff != "" {
 					t.Errorf("-want +got\n%s", diff)
 				}
-				if waited := time.Since(began); looks != len(tt.ages) || waited != time.Duration(looks)*reachPause {
+				if waited := time.Since(began); looks != tt.looks || waited != time.Duration(looks)*reachPause {
 					t.Errorf("looked %d times in %v", looks, waited)
 				}
 			})
 		})
-	}
-}
-
-// Of the sockets of users who are kept out only those that were meant are looked after.
-func TestYoung(t *testing.T) {
-	c := newControl()
-	young := func(id, user string) PresenceSocket {
-		return PresenceSocket{Socket: Socket{ID: id, UserID: user, ConnectedAt: start}}
-	}
-	got := c.young(&contract.DisconnectSockets{Users: []string{"alice"}, Connections: []string{"b1="}}, []Presence{
-		{UserID: "alice", Sockets: []PresenceSocket{young("a1=", "alice")}},
-		{UserID: "bob", Sockets: []PresenceSocket{young("b1=", "bob"), young("b2=", "bob")}},
-	})
-	if diff := cmp.Diff([]string{"a1=", "b1="}, got); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
 	}
 }
 

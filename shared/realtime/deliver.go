@@ -3,6 +3,7 @@ package realtime
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"golang.org/x/time/rate"
@@ -82,23 +83,26 @@ func (p *Publisher) deliverOne(ctx context.Context, turns *turns, s Socket, d de
 		return err
 	}
 	if d.closing {
-		if err := p.closeAfter(ctx, turns, s, d.final); err != nil {
-			p.Log.WarnContext(ctx, "told to disconnect, but not closed", "connection_id", s.ID, "error", err)
+		if err := p.closeAfter(ctx, turns, s, d); err != nil {
+			return fmt.Errorf("told to disconnect, but not closed: %w", err)
 		}
 	}
 	return nil
 }
 
-func (p *Publisher) closeAfter(ctx context.Context, turns *turns, s Socket, final bool) (err error) {
+// closeAfter closes a connection that has been told why. A young one that answers 410 now, after it took the post, is tried again.
+func (p *Publisher) closeAfter(ctx context.Context, turns *turns, s Socket, d delivery) (err error) {
+	retries := closeRetries
+	retries.gone = d.retries.gone
 	call := func(call func() error) error {
-		return ignoreGone(closeRetries.again(ctx, s.ID, func(int) error {
+		return ignoreGone(retries.again(ctx, s.ID, func(int) error {
 			if err := turns.take(ctx); err != nil {
 				return err
 			}
 			return turns.use(call)
 		}))
 	}
-	if final && s.Protocol == wire.SocketIO {
+	if d.final && s.Protocol == wire.SocketIO {
 		err = call(func() error { return p.Poster.Post(ctx, s.ID, wire.EncodeDisconnect(contract.Namespace)) })
 	}
 	return errors.Join(err, call(func() error { return p.Poster.Close(ctx, s.ID) }))

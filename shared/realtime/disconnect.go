@@ -12,9 +12,13 @@ import (
 	"example.org/realtime/shared/contract"
 )
 
-// reachPause is how long control waits before it looks again for sockets that could not be reached: a handshake takes
-// some milliseconds, as does the end of a connection.
-const reachPause = time.Second
+const (
+	// reachPause is how long control waits before it looks again for sockets that answered 410: a handshake takes some
+	// milliseconds, as does the end of a connection.
+	reachPause = time.Second
+	// reachTime is how long it does so: a socket that is not in a handshake any more is removed when it answers 410.
+	reachTime = handshakeGuard + 5*time.Second
+)
 
 // disconnect has publish send the sockets away. With a deny time it keeps their users out first: a connection that comes
 // meanwhile either sees that, or is seen by publish.
@@ -31,7 +35,7 @@ func (c *Control) disconnect(ctx context.Context, req *contract.DisconnectSocket
 		return nil, err
 	}
 	if len(answer.Denied) > 0 && answer.Published.Gone > 0 {
-		err = c.sendAwayYoung(ctx, req, answer)
+		err = c.sendAwayRest(ctx, req, answer)
 	}
 	return answer, err
 }
@@ -95,11 +99,12 @@ func (c *Control) sendAway(ctx context.Context, req *contract.DisconnectSockets,
 	return published, nil
 }
 
-// sendAwayYoung sends away those that answered 410 because their handshake was under way, until there are none: they came
-// before their user was kept out. Those that have ended indeed leave the presence by themselves, or when they are too old
-// for a handshake.
-func (c *Control) sendAwayYoung(ctx context.Context, req *contract.DisconnectSockets, answer *contract.SocketsDisconnected) error {
-	for {
+// sendAwayRest sends away those that answered 410 and are still in the presence of a user who is kept out: they came before
+// that, and their handshake was under way. One that has ended indeed leaves the presence, at the latest when it is too old
+// for a handshake; whatever is there after that has failed.
+func (c *Control) sendAwayRest(ctx context.Context, req *contract.DisconnectSockets, answer *contract.SocketsDisconnected) error {
+	published := &answer.Published
+	for until := time.Now().Add(reachTime); ; { // a stopwatch: no clock of the rules
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -109,26 +114,30 @@ func (c *Control) sendAwayYoung(ctx context.Context, req *contract.DisconnectSoc
 		if err != nil {
 			return err
 		}
-		young := c.young(req, presences)
-		if len(young) == 0 {
+		rest := meant(req, presences)
+		if len(rest) == 0 {
 			return nil
 		}
-		again, err := c.sendAway(ctx, req, nil, young)
+		if time.Now().After(until) {
+			n := min(len(rest), published.Gone)
+			published.Gone, published.Failed = published.Gone-n, published.Failed+n
+			return nil
+		}
+		again, err := c.sendAway(ctx, req, nil, rest)
 		if err != nil {
 			return err
 		}
-		answer.Published.Gone -= again.Delivered + again.Failed
-		answer.Published.Delivered += again.Delivered
-		answer.Published.Failed += again.Failed
+		published.Gone -= again.Delivered + again.Failed
+		published.Delivered += again.Delivered
+		published.Failed += again.Failed
 	}
 }
 
-// young are those of the request's sockets that may be in their handshake.
-func (c *Control) young(req *contract.DisconnectSockets, presences []Presence) (ids []string) {
+// meant are those sockets that the request names, or whose user it names.
+func meant(req *contract.DisconnectSockets, presences []Presence) (ids []string) {
 	for _, presence := range presences {
 		for _, s := range presence.Sockets {
-			meant := slices.Contains(req.Users, s.UserID) || slices.Contains(req.Connections, s.ID)
-			if meant && c.Now().Sub(s.ConnectedAt) <= handshakeGuard {
+			if slices.Contains(req.Users, s.UserID) || slices.Contains(req.Connections, s.ID) {
 				ids = append(ids, s.ID)
 			}
 		}
