@@ -26,9 +26,6 @@ var (
 // nothing goes wrong any more and sweep has run, everybody's last word on everybody is true.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("DYNAMODB_ENDPOINT") != "" {
-		t.Skip("needs the embedded table, and DYNAMODB_ENDPOINT names another")
-	}
 	tests := map[string]faults.Config{
 		"gone":              {Gone: 0.05},
 		"false 410":         {FalseGone: 0.2},
@@ -62,7 +59,7 @@ func TestFaults(t *testing.T) {
 			c.Seed = *faultSeed
 			t.Logf("replay: go test -count=1 -run 'TestFaults$/^%s$' ./infra/e2e -args -fault-seed %d -fault-rounds %d",
 				strings.TrimPrefix(t.Name(), "TestFaults/"), c.Seed, *faultRounds)
-			newTrial(t, c).run()
+			newTrial(t, c, nil).run()
 		})
 	}
 }
@@ -75,6 +72,8 @@ type trial struct {
 	table   *dynamodb.Client
 	begun   time.Time
 	players []*player
+
+	redriven int // events given up that were sent again
 
 	mu        sync.Mutex
 	publishes []*publishing
@@ -97,12 +96,17 @@ type publishing struct {
 // audience is who ought to get a message.
 type audience func(p *player, l *line) (since time.Time, in bool)
 
-func newTrial(t *testing.T, c faults.Config) *trial {
+// newTrial makes a trial, in which kill, unless it is nil, decides who dies.
+func newTrial(t *testing.T, c faults.Config, kill func(function string) int) *trial {
+	if os.Getenv("DYNAMODB_ENDPOINT") != "" {
+		t.Skip("needs the embedded table, and DYNAMODB_ENDPOINT names another")
+	}
+	t.Helper()
 	s := own(t, func(o *stack.Options) {
 		o.Settings["PRESENCE_HEARTBEAT_MIN_SECONDS"] = "0"
 		o.Settings["ROOMS_PER_CONNECTION_MAX"] = "2" // who visits rooms has what it left looked up, in a batch
 		o.Faults.Seed = c.Seed                       // ids of connections
-		o.Lambda.Processes = 4
+		o.Lambda.Processes, o.Lambda.Kill = 4, kill
 	})
 	r := &trial{T: t, system: s, faults: c, table: s.local.Table.Client(), begun: time.Now()}
 	for i := range 6 {

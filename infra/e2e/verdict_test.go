@@ -19,7 +19,6 @@ const guard = 15 * time.Second
 // sends events again that had been given up. It ends when what is wrong comes to nothing.
 func (r *trial) settle() {
 	r.Helper()
-	redriven := 0
 	if r.faults.FalseGone > 0 {
 		for _, p := range r.players {
 			if !p.here() {
@@ -36,13 +35,13 @@ func (r *trial) settle() {
 			r.Fatalf("it does not settle:\n%s", strings.Join(wrong, "\n"))
 		}
 		failures := r.local.Functions.Failures()
-		for _, f := range failures[redriven:] {
+		for _, f := range failures[r.redriven:] {
 			r.Logf("given up after %d attempts: %s %s: %s", f.Attempts, f.Function, f.Payload, f.Response)
 			if f.Function == "publish" {
 				_, _ = r.invoke(r.publisher, string(f.Payload)) // it fails again, or it does not
 			}
 		}
-		redriven = len(failures)
+		r.redriven = len(failures)
 		r.growOld()
 		if _, err := r.invoke("SweepFunction", `{}`); err != nil {
 			r.Fatalf("sweep: %v", err)
