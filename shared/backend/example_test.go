@@ -21,7 +21,7 @@ func (functions) Invoke(_ context.Context, in *lambda.InvokeInput, _ ...func(*la
 		return &lambda.InvokeOutput{Payload: []byte(`{"id":"order-4711","event":"notifications:new","matched":2,"delivered":2,"gone":0,"failed":0,"duplicate":false}`)}, nil
 	}
 	failed := "Unhandled"
-	return &lambda.InvokeOutput{FunctionError: &failed, Payload: []byte(`{"errorType":"ValidationError","errorMessage":"denySeconds: must be 0 to 86400"}`)}, nil
+	return &lambda.InvokeOutput{FunctionError: &failed, Payload: []byte(`{"errorType":"ValidationError","errorMessage":"denySeconds: must be a whole number of seconds, 0 to 86400"}`)}, nil
 }
 
 func ExampleClient_Publish() {

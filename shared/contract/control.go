@@ -2,6 +2,7 @@ package contract
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -9,14 +10,14 @@ import (
 
 // Operations of the control function.
 const (
-	ParticipantsSet    = "participants.set"    // exactly these users take part
-	ParticipantsAdd    = "participants.add"    // these too
-	ParticipantsRemove = "participants.remove" // these no longer; their sockets leave the room at once
+	ParticipantsSet    = "participants.set"    // exactly these users take part in a conversation
+	ParticipantsAdd    = "participants.add"    // these users take part too
+	ParticipantsRemove = "participants.remove" // these users no longer take part; their sockets leave the room at once
 	ParticipantsList   = "participants.list"   // who takes part, in pages
 	GroupsJoin         = "groups.join"         // the users' present sockets come into a group's room
-	GroupsLeave        = "groups.leave"        // they leave it
-	SocketsDisconnect  = "sockets.disconnect"  // system:disconnect, then the close
-	PresenceRead       = "presence.read"       // who is there
+	GroupsLeave        = "groups.leave"        // the users' present sockets leave a group's room
+	SocketsDisconnect  = "sockets.disconnect"  // sockets get system:disconnect and are closed
+	PresenceRead       = "presence.read"       // which of the users are there
 	ConnectionsList    = "connections.list"    // a user's connections
 	RoomsList          = "rooms.list"          // a connection's rooms
 	PublishesRead      = "publishes.read"      // what has become of a publish
@@ -95,8 +96,8 @@ func operations() []string {
 // connect later are not in it, and clients cannot join one by themselves.
 type Group struct {
 	Op      string   `json:"op"` // GroupsJoin or GroupsLeave
-	GroupID string   `json:"groupId"`
-	Users   []string `json:"users"` // at least one, at most MaxUsersPerRequest
+	GroupID string   `json:"groupId" schema:"id"`
+	Users   []string `json:"users" schema:"id,min=1,max=MaxUsersPerRequest"`
 }
 
 func parseGroup(op string, raw json.RawMessage) (ControlRequest, error) {
@@ -107,13 +108,13 @@ func parseGroup(op string, raw json.RawMessage) (ControlRequest, error) {
 // DisconnectSockets is a backend's request to end connections: system:disconnect, then the close. It names users, whose
 // sockets all go, or connections, or both.
 type DisconnectSockets struct {
-	Op          string   `json:"op"`                    // SocketsDisconnect
-	Users       []string `json:"users,omitempty"`       // at most MaxAudience
-	Connections []string `json:"connections,omitempty"` // socket ids, at most MaxAudience
-	Reason      string   `json:"reason"`                // for the client's program, 1 to MaxReasonLength characters
-	Message     string   `json:"message,omitempty"`     // for people, at most MaxReasonLength characters
-	Reconnect   bool     `json:"reconnect,omitempty"`   // Socket.IO clients come back by themselves
-	DenySeconds *int     `json:"denySeconds,omitempty"` // the users, and those of the connections, may not connect for so long, 0 to MaxDenySeconds; 0 ends an earlier one, nil leaves it as it is
+	Op          string   `json:"op"`                                                     // SocketsDisconnect
+	Users       []string `json:"users,omitempty" schema:"id,max=MaxAudience,some"`       // all of their sockets
+	Connections []string `json:"connections,omitempty" schema:"id,max=MaxAudience,some"` // socket ids
+	Reason      string   `json:"reason" schema:"text,max=MaxReasonLength"`               // for the client's program
+	Message     string   `json:"message,omitempty" schema:"text,max=MaxReasonLength"`    // for people
+	Reconnect   bool     `json:"reconnect,omitempty"`                                    // Socket.IO clients come back by themselves
+	DenySeconds *int     `json:"denySeconds,omitempty" schema:"max=MaxDenySeconds"`      // the users, and those of the connections, may not connect for so long; 0 ends an earlier time, left out that stays
 }
 
 func parseDisconnectSockets(op string, raw json.RawMessage) (ControlRequest, error) {
@@ -129,11 +130,8 @@ func parseDisconnectSockets(op string, raw json.RawMessage) (ControlRequest, err
 	}
 	d.Reconnect = m.flag("reconnect")
 	if m.has("denySeconds") {
-		d.DenySeconds = new(int)
-		m.decode("denySeconds", d.DenySeconds, "a whole number of seconds")
-		if s := *d.DenySeconds; m.err == nil && (s < 0 || s > MaxDenySeconds) {
-			m.fail("denySeconds", "must be 0 to %d", MaxDenySeconds)
-		}
+		seconds := m.whole("denySeconds", MaxDenySeconds, fmt.Sprintf("a whole number of seconds, 0 to %d", MaxDenySeconds))
+		d.DenySeconds = &seconds
 	}
 	if m.err == nil && len(d.Users)+len(d.Connections) == 0 {
 		m.fail("", "must name somebody: users or connections")
@@ -152,8 +150,8 @@ func (m *members) short(name string) string {
 
 // ReadPresence is a backend's question who is there.
 type ReadPresence struct {
-	Op    string   `json:"op"`    // PresenceRead
-	Users []string `json:"users"` // at least one, at most MaxPresenceUsers
+	Op    string   `json:"op"` // PresenceRead
+	Users []string `json:"users" schema:"id,min=1,max=MaxPresenceUsers"`
 }
 
 func parseReadPresence(op string, raw json.RawMessage) (ControlRequest, error) {
@@ -168,7 +166,7 @@ func parseReadPresence(op string, raw json.RawMessage) (ControlRequest, error) {
 // ListConnections is a backend's question about a user's connections.
 type ListConnections struct {
 	Op     string `json:"op"` // ConnectionsList
-	UserID string `json:"userId"`
+	UserID string `json:"userId" schema:"id"`
 }
 
 func parseListConnections(op string, raw json.RawMessage) (ControlRequest, error) {
@@ -178,8 +176,8 @@ func parseListConnections(op string, raw json.RawMessage) (ControlRequest, error
 
 // ListRooms is a backend's question about a connection's rooms.
 type ListRooms struct {
-	Op           string `json:"op"` // RoomsList
-	ConnectionID string `json:"connectionId"`
+	Op           string `json:"op"`                       // RoomsList
+	ConnectionID string `json:"connectionId" schema:"id"` // a socket id
 }
 
 func parseListRooms(op string, raw json.RawMessage) (ControlRequest, error) {
@@ -190,8 +188,8 @@ func parseListRooms(op string, raw json.RawMessage) (ControlRequest, error) {
 // ReadPublish is a backend's question what has become of a publish. It is answered with a PublishStatus, or null for an id
 // that was not published within 24 hours.
 type ReadPublish struct {
-	Op string `json:"op"` // PublishesRead
-	ID string `json:"id"` // of the request, or of the answer where it says queued
+	Op string `json:"op"`                                      // PublishesRead
+	ID string `json:"id" schema:"text,max=MaxPublishIDLength"` // of the request, or of the answer where it says queued
 }
 
 func parseReadPublish(op string, raw json.RawMessage) (ControlRequest, error) {

@@ -27,6 +27,7 @@ const (
 	MaxConnectionAge      = 2 * time.Hour    // API Gateway ends every connection then
 	MaxMessageBytes       = 128 * 1024       // API Gateway's cap on an inbound message, and on SOCKET_MAX_PAYLOAD_BYTES
 	MaxUserAgentBytes     = 128              // of a user agent that are kept
+	MaxInstant            = 1<<53 - 1        // epoch milliseconds: the last whole number that is exact in JavaScript
 )
 
 // maxIDLength and idAlphabet are what IDShape says. No regular expression: compiling one would take a good part of a function's start.
@@ -34,6 +35,9 @@ const (
 	maxIDLength = 128
 	idAlphabet  = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:|@+=~-"
 )
+
+// IDPattern is ValidID as a regular expression, for those who validate elsewhere.
+const IDPattern = `^[A-Za-z0-9_.:|@+=~-]{1,128}$`
 
 // IDShape describes ValidID for error messages.
 const IDShape = "1 to 128 characters of A-Z a-z 0-9 _ . : | @ + = ~ -"

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,22 +140,42 @@ func (m *members) flag(name string) (b bool) {
 	return b
 }
 
-// nullable checks a member that must be there but may be null.
-func nullable[T any](m *members, name, want string) *T {
+// notNull tells whether a member that must be there, but may be null, is not null.
+func (m *members) notNull(name, want string) bool {
 	if _, ok := m.raw[name]; m.err == nil && !ok {
-		m.fail(name, "required, %s or null", want)
+		m.fail(name, "required, %s", want)
 	}
-	if !m.has(name) {
-		return nil
-	}
-	v := new(T)
-	m.decode(name, v, want+" or null")
-	return v
+	return m.has(name)
 }
 
-// millis is an instant: whole epoch milliseconds or null.
-func millis(m *members, name string) *int64 {
-	return nullable[int64](m, name, "whole epoch milliseconds")
+// nullable is a string or null.
+func (m *members) nullable(name string) (s *string) {
+	const want = "a string or null"
+	if m.notNull(name, want) {
+		s = new(string)
+		m.decode(name, s, want)
+	}
+	return s
+}
+
+// whole is a required whole number of 0 to most. 3600.0 is one, as some languages write it.
+func (m *members) whole(name string, most int, want string) int {
+	var f float64
+	m.decode(name, &f, want)
+	if m.err == nil && (f < 0 || f > float64(most) || f != math.Trunc(f)) {
+		m.fail(name, "must be %s", want)
+	}
+	return int(f)
+}
+
+// millis is an instant: whole epoch milliseconds, or null.
+func (m *members) millis(name string) *int64 {
+	const want = "whole epoch milliseconds or null"
+	if !m.notNull(name, want) {
+		return nil
+	}
+	at := int64(m.whole(name, MaxInstant, want))
+	return &at
 }
 
 // within says the path of a list entry.

@@ -7,22 +7,22 @@ import (
 
 // Participants is a backend's request about who takes part in a conversation.
 type Participants struct {
-	Op             string   `json:"op"` // ParticipantsSet, ParticipantsAdd, ParticipantsRemove or ParticipantsList
-	ConversationID string   `json:"conversationId"`
-	Users          []string `json:"users,omitzero"` // set, add, remove: at most MaxUsersPerRequest; only set may name none, with a list that is empty, not nil
-	Next           string   `json:"next,omitempty"` // list: the next of the page before; "" is the first page
+	Op             string   `json:"op"` // one of participants.*
+	ConversationID string   `json:"conversationId" schema:"id"`
+	Users          []string `json:"users,omitzero" schema:"id,max=MaxUsersPerRequest"` // set, add, remove; only set may name none, with a list that is empty, not nil
+	Next           string   `json:"next,omitempty" schema:"id"`                        // the next of the page before; without it, the first page
 }
 
-// ParticipantsChanged answers set, add and remove with how many users it changed.
+// ParticipantsChanged answers participants.set, participants.add and participants.remove: how many users that changed.
 type ParticipantsChanged struct {
 	Added   int `json:"added"`
 	Removed int `json:"removed"`
 }
 
-// ParticipantsPage answers list. Next is there when there is more, and is the next request's next.
+// ParticipantsPage answers participants.list.
 type ParticipantsPage struct {
-	Users []string `json:"users"`
-	Next  string   `json:"next,omitempty"`
+	Users []string `json:"users" schema:"id"`
+	Next  string   `json:"next,omitempty" schema:"id"` // there when there is more, for the next request's next
 }
 
 func parseParticipants(op string, raw json.RawMessage) (ControlRequest, error) {

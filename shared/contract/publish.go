@@ -9,10 +9,10 @@ import (
 
 // Publish is a backend's request to send an event.
 type Publish struct {
-	ID        string          `json:"id,omitempty"` // idempotency key, 1 to MaxPublishIDLength characters; "" is none
-	Event     string          `json:"event"`        // one of the events that the server sends
-	Data      json.RawMessage `json:"data"`         // the payload; clients get it byte for byte
-	To        *Audience       `json:"to,omitempty"` // nil: the event's own audience
+	ID        string          `json:"id,omitempty" schema:"text,max=MaxPublishIDLength"` // idempotency key
+	Event     string          `json:"event"`                                             // one of the events that the server sends
+	Data      json.RawMessage `json:"data"`                                              // the payload; clients get it byte for byte
+	To        *Audience       `json:"to,omitempty"`                                      // without it, the event's own audience
 	Except    Except          `json:"except,omitzero"`
 	Reconnect bool            `json:"reconnect,omitempty"` // system:disconnect: Socket.IO clients come back by themselves (maintenance)
 
@@ -21,26 +21,26 @@ type Publish struct {
 	Presence *PresenceSnapshot `json:"-"` // of presence:update
 }
 
-// Audience is a union of sockets; each gets the event once, however often it is in it. A list has at most MaxAudience.
+// Audience is a union of sockets; each gets the event once, however often it is in it. It names somebody.
 type Audience struct {
-	Users         []string `json:"users,omitempty"`
-	Conversations []string `json:"conversations,omitempty"`
-	Groups        []string `json:"groups,omitempty"`
-	Connections   []string `json:"connections,omitempty"` // socket ids, as in socket.id and in presence
-	All           bool     `json:"all,omitempty"`         // every connection
+	Users         []string `json:"users,omitempty" schema:"id,max=MaxAudience,some"`
+	Conversations []string `json:"conversations,omitempty" schema:"id,max=MaxAudience,some"`
+	Groups        []string `json:"groups,omitempty" schema:"id,max=MaxAudience,some"`
+	Connections   []string `json:"connections,omitempty" schema:"id,max=MaxAudience,some"` // socket ids, as in socket.id and in presence
+	All           bool     `json:"all,omitempty" schema:"some"`                            // every connection
 }
 
-// Except takes sockets out of an audience again. A list has at most MaxAudience.
+// Except takes sockets out of an audience again.
 type Except struct {
-	Users       []string `json:"users,omitempty"`
-	Connections []string `json:"connections,omitempty"` // socket ids
+	Users       []string `json:"users,omitempty" schema:"id,max=MaxAudience"`
+	Connections []string `json:"connections,omitempty" schema:"id,max=MaxAudience"` // socket ids
 }
 
-// Published is the answer to a publish: Matched = Delivered + Gone + Failed + Queued sockets.
+// Published is the answer to a publish: what became of each socket of the audience.
 type Published struct {
-	ID        string `json:"id,omitempty"` // as in the request; of a publish that is queued always one
+	ID        string `json:"id,omitempty" schema:"text"` // as in the request; of a publish that is queued always one
 	Event     string `json:"event"`
-	Matched   int    `json:"matched"`
+	Matched   int    `json:"matched"`          // sockets: the sum of delivered, gone, failed and queued
 	Delivered int    `json:"delivered"`        // API Gateway took the post, and of system:disconnect the close
 	Gone      int    `json:"gone"`             // final 410s: the client had left
 	Failed    int    `json:"failed"`           // everything else: throttled, timed out, refused
@@ -54,28 +54,30 @@ const (
 	PublishDone     = "done"
 )
 
-// PublishStatus is what has become of a publish so far: Matched = Delivered + Gone + Failed + Queued sockets.
+// PublishStatus is what has become of a publish so far.
 type PublishStatus struct {
-	ID        string `json:"id"`
-	State     string `json:"state"`           // in_progress or done
-	Event     string `json:"event,omitempty"` // none before the publish was answered
-	Matched   int    `json:"matched"`         // when it is done, those that were there when their turn came
+	ID        string `json:"id" schema:"text"`
+	State     string `json:"state" schema:"enum=in_progress done"` // in_progress also when it died; it is done when its id is published again
+	Event     string `json:"event,omitempty"`                      // none before the publish was answered
+	Matched   int    `json:"matched"`                              // the sum of delivered, gone, failed and queued; when it is done, those that were there when their turn came
 	Delivered int    `json:"delivered"`
 	Gone      int    `json:"gone"`
 	Failed    int    `json:"failed"`
 	Queued    int    `json:"queued"` // not posted to yet; 0 when it is done
 }
 
-// published lists the events a backend may publish and whether they have an audience of their own.
-var published = map[string]struct{ ownAudience bool }{
-	MessagesNew:        {true},
-	MessagesUpdated:    {true},
-	MessagesDeleted:    {true},
-	NotificationsNew:   {false},
-	PresenceUpdate:     {true},
-	NotificationsReady: {false},
-	ErrorEvent:         {false},
-	SystemDisconnect:   {false},
+// ServerEvents are the events that the server sends and a backend may publish.
+var ServerEvents = []string{
+	NotificationsReady, NotificationsNew, MessagesNew, MessagesUpdated, MessagesDeleted, PresenceUpdate, ErrorEvent, SystemDisconnect,
+}
+
+// HasAudience tells whether an event has an audience of its own, which it goes to when a publish has no to.
+func HasAudience(event string) bool {
+	switch event {
+	case MessagesNew, MessagesUpdated, MessagesDeleted, PresenceUpdate:
+		return true
+	}
+	return false
 }
 
 // ParsePublish validates a publish request. The error is a *ValidationError that names the field.
@@ -86,9 +88,8 @@ func ParsePublish(raw json.RawMessage) (*Publish, error) {
 		p.ID = m.publishID("id")
 	}
 	p.Event = m.text("event")
-	kind, ok := published[p.Event]
-	if m.err == nil && !ok {
-		m.fail("event", "%q is not an event that the server sends; expected one of %s", clip(p.Event), publishedNames())
+	if m.err == nil && !slices.Contains(ServerEvents, p.Event) {
+		m.fail("event", "%q is not an event that the server sends; expected one of %s", clip(p.Event), strings.Join(ServerEvents, ", "))
 	}
 	p.Data = m.value("data")
 	if m.err != nil {
@@ -98,12 +99,12 @@ func ParsePublish(raw json.RawMessage) (*Publish, error) {
 		return nil, err
 	}
 	p.Reconnect = m.flag("reconnect")
-	if m.err == nil && p.Reconnect && p.Event != SystemDisconnect {
+	if _, ok := m.raw["reconnect"]; ok && p.Event != SystemDisconnect {
 		m.fail("reconnect", "only %s takes it", SystemDisconnect)
 	}
 	if m.has("to") && m.err == nil {
 		p.To, m.err = parseAudience(m.raw["to"])
-	} else if m.err == nil && !kind.ownAudience {
+	} else if m.err == nil && !HasAudience(p.Event) {
 		m.fail("to", "required: %s has no audience of its own", p.Event)
 	}
 	if m.has("except") && m.err == nil {
@@ -121,15 +122,6 @@ func (m *members) publishID(name string) (s string) {
 		m.fail(name, "must have 1 to %d characters", MaxPublishIDLength)
 	}
 	return s
-}
-
-func publishedNames() string {
-	names := make([]string, 0, len(published))
-	for name := range published {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return strings.Join(names, ", ")
 }
 
 func parseAudience(raw json.RawMessage) (*Audience, error) {
@@ -205,7 +197,7 @@ func validateDeleted(message json.RawMessage) error {
 func parseSnapshot(m *members) *PresenceSnapshot {
 	s := &PresenceSnapshot{UserID: m.id("userId"), Sockets: []PresenceSocket{}}
 	m.decode("isOnline", &s.IsOnline, "true or false")
-	s.LastSeen = millis(m, "lastSeen")
+	s.LastSeen = m.millis("lastSeen")
 	var sockets []json.RawMessage
 	m.decode("sockets", &sockets, "an array of sockets")
 	for i, raw := range sockets {
@@ -215,10 +207,10 @@ func parseSnapshot(m *members) *PresenceSnapshot {
 		socket := object(m.at(within("sockets", i)), raw)
 		s.Sockets = append(s.Sockets, PresenceSocket{
 			SocketID:    socket.text("socketId"),
-			ConnectedAt: millis(socket, "connectedAt"),
-			LastSeen:    millis(socket, "lastSeen"),
-			UserAgent:   nullable[string](socket, "userAgent", "a string"),
-			IP:          nullable[string](socket, "ip", "a string"),
+			ConnectedAt: socket.millis("connectedAt"),
+			LastSeen:    socket.millis("lastSeen"),
+			UserAgent:   socket.nullable("userAgent"),
+			IP:          socket.nullable("ip"),
 		})
 		m.err = socket.err
 	}
