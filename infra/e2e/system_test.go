@@ -31,7 +31,7 @@ const root = "../.."
 // system is where clients connect and backends invoke.
 type system struct {
 	url              string
-	functions        *sdk.Client
+	functions        functions
 	publisher        string // the publish function
 	controller       string // the control function
 	secret           string
@@ -85,7 +85,7 @@ func deployed(ctx context.Context, url string) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.functions = sdk.NewFromConfig(aws)
+	s.functions = functions{sdk.NewFromConfig(aws), s.publisher, s.controller}
 	return s, nil
 }
 
@@ -110,8 +110,9 @@ func startLocal(ctx context.Context, configure func(*stack.Options)) (*system, e
 	if l.Stack, err = stack.Start(ctx, o); err != nil {
 		return nil, err
 	}
+	const publisher, controller = "PublishFunction", "ControlFunction"
 	return &system{
-		url: l.URL, functions: stack.LambdaClient(l.LambdaEndpoint), publisher: "PublishFunction", controller: "ControlFunction",
+		url: l.URL, functions: functions{stack.LambdaClient(l.LambdaEndpoint), publisher, controller}, publisher: publisher, controller: controller,
 		secret: cmp.Or(o.Settings["JWT_SECRET"], stack.LocalSecret), issuer: o.Settings["JWT_ISSUER"], audience: o.Settings["JWT_AUDIENCE"],
 		local: l,
 	}, nil

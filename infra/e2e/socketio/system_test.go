@@ -30,6 +30,7 @@ type system struct {
 	functions *lambda.Client
 	clock     clock // API Gateway's, by which connections begin and speak
 	meter     meter
+	frames    frames
 
 	journalMu sync.Mutex
 	journal   []string // what the functions say, for a test that fails
@@ -54,7 +55,10 @@ func launch(ctx context.Context, settings map[string]string, configure func(*sta
 		Log:           slog.New(slog.DiscardHandler),
 	}
 	maps.Copy(o.Settings, settings)
-	o.Gateway = gateway.Config{Now: s.clock.now, Observe: s.meter.gateway}
+	o.Gateway = gateway.Config{Now: s.clock.now, Observe: func(e gateway.Event) {
+		s.meter.gateway(e)
+		s.frames.gateway(e)
+	}}
 	o.Table.After = s.meter.table
 	o.Lambda.Observe, o.Lambda.Output = s.meter.invocation, s.output
 	if configure != nil {
@@ -109,9 +113,12 @@ func (s *system) end() error {
 	return s.Close(ctx)
 }
 
-// explain shows what the functions said last, if the test fails.
+// explain fails the test if a client was sent what is not in the contract, and shows what the functions said last, if it fails.
 func (s *system) explain(t *testing.T) {
 	t.Cleanup(func() {
+		for _, wrong := range s.frames.take() {
+			t.Errorf("not as documented: %s", wrong)
+		}
 		if !t.Failed() {
 			return
 		}

@@ -66,31 +66,32 @@ func (g *Gateway) manage(w http.ResponseWriter, r *http.Request, id string) {
 		failure(http.StatusForbidden, "Forbidden").write(w, requestID)
 		return
 	}
-	a, size := g.operate(r, op, id)
+	a, body := g.operate(r, op, id)
 	if !validID(id) {
 		id = "" // a log line is no place for whatever was in the path
 	}
 	h := trace.Parse(r.Header.Get(trace.Name))
 	g.observe(Event{
-		Kind: op, ConnectionID: id, RequestID: requestID, TraceID: h.Root, Segment: h.Parent, Bytes: size, Status: a.status, Duration: g.cfg.Now().Sub(start),
+		Kind: op, ConnectionID: id, RequestID: requestID, TraceID: h.Root, Segment: h.Parent, Bytes: len(body), Body: body,
+		Status: a.status, Duration: g.cfg.Now().Sub(start),
 	})
 	a.write(w, requestID)
 }
 
-// operate carries out an operation, with its faults, and returns its answer and the size of a post.
-func (g *Gateway) operate(r *http.Request, op, id string) (a answer, size int) {
+// operate carries out an operation, with its faults, and returns its answer and what was posted.
+func (g *Gateway) operate(r *http.Request, op, id string) (a answer, body []byte) {
 	if g.cfg.RequireSignature {
 		if problem := unsigned(r, g.cfg.Region); problem != "" {
-			return failure(http.StatusForbidden, problem), 0
+			return failure(http.StatusForbidden, problem), nil
 		}
 	}
 	if !validID(id) {
-		return failure(http.StatusBadRequest, "Invalid connectionId"), 0
+		return failure(http.StatusBadRequest, "Invalid connectionId"), nil
 	}
 	// Read whole and first: only then does net/http notice a caller that gives up.
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxMessage+1))
 	if err != nil {
-		return failure(http.StatusBadRequest, "the body could not be read"), 0
+		return failure(http.StatusBadRequest, "the body could not be read"), nil
 	}
 	var fault Fault
 	if g.cfg.Fault != nil {
@@ -100,7 +101,7 @@ func (g *Gateway) operate(r *http.Request, op, id string) (a answer, size int) {
 		g.sleep(r.Context(), fault.Delay)
 	}
 	if r.Context().Err() != nil {
-		return failure(http.StatusGatewayTimeout, ""), len(body)
+		return failure(http.StatusGatewayTimeout, ""), body
 	}
 	c := g.find(id)
 	if fault.Cut && c != nil {
@@ -115,7 +116,7 @@ func (g *Gateway) operate(r *http.Request, op, id string) (a answer, size int) {
 	if fault.Status != 0 {
 		a = failure(fault.Status, "")
 	}
-	return a, len(body)
+	return a, body
 }
 
 // perform carries out op on c, which is nil when there is no such connection.

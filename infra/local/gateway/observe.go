@@ -44,6 +44,7 @@ type Event struct {
 	Function string
 	Duration time.Duration
 	Bytes    int
+	Body     []byte // of PostToConnection: Bytes long, and not to be changed
 	Status   int
 	Code     int
 	Reason   string
