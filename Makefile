@@ -28,7 +28,7 @@ quote = '$(subst ','\'',$1)'
 need = $(if $(call given,$1),,$(error usage: make $2))
 
 .DEFAULT_GOAL := help
-.PHONY: help run token client publish participants test sim fuzz check lint race signatures dynamodb sam samples sam-e2e sam-invoke socketio readme bench bill sizes build .build/sam tools clean
+.PHONY: help run token client publish participants test sim fuzz check lint race signatures dynamodb sam samples sam-e2e sam-invoke socketio contract contract-check readme bench bill sizes build .build/sam tools clean
 
 help: ## List what there is to do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,7 +73,7 @@ fuzz: ## Every fuzz target for FUZZTIME=30s
 	done
 
 check: ## Everything that CI checks after make test
-	@infra/tools/steps lint signatures sam sizes samples sam-e2e dynamodb race socketio readme
+	@infra/tools/steps lint signatures sam sizes samples sam-e2e dynamodb race socketio contract-check readme
 
 lint: $(GOLANGCI_LINT) ## golangci-lint, import rules included
 	$(GOLANGCI_LINT) run
@@ -116,7 +116,15 @@ socketio: $(PYTHON_CLIENT) infra/e2e/socketio/node_modules infra/tools/parser/no
 	SOCKET_IO_CORPUS=$(abspath .build/socketio.jsonl) go test -count=1 ./shared/wire
 	SOCKETIO_CLIENTS=1 CHROMIUM=$(CHROMIUM) PYTHON_SOCKETIO=$(abspath $(PYTHON_CLIENT)/python) go test -count=1 ./infra/e2e/socketio
 
-infra/e2e/socketio/node_modules infra/tools/parser/node_modules infra/bench/node/node_modules infra/bench/poster/node/node_modules: %/node_modules: %/package-lock.json
+contract: ## Write events/contract (JSON Schema, AsyncAPI, TypeScript) from shared/contract
+	go run ./infra/contract
+
+# The newest compiler, and the oldest that the README promises.
+contract-check: infra/contract/check/node_modules ## events/contract in the hands of tsc, Ajv and AsyncAPI's parser
+	cd infra/contract/check && for version in typescript typescript-5.0; do node node_modules/$$version/bin/tsc -p . || exit 1; done
+	cd infra/contract/check && node schemas.js && node asyncapi.js
+
+infra/e2e/socketio/node_modules infra/tools/parser/node_modules infra/contract/check/node_modules infra/bench/node/node_modules infra/bench/poster/node/node_modules: %/node_modules: %/package-lock.json
 	npm ci --silent --no-audit --no-fund --prefix $*
 	@touch $@
 

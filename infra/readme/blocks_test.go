@@ -104,6 +104,8 @@ func (r *reader) do(whole, t *testing.T, b block) {
 		checkJSON(t, strings.Join(b.lines, "\n"))
 	case "go", "js", "python":
 		r.save(t, b)
+	case "ts":
+		compiled(t, b)
 	default:
 		t.Fatalf("nobody knows how to check %q", b.language)
 	}
@@ -121,6 +123,18 @@ func (r *reader) save(t *testing.T, b block) {
 	}
 	if !strings.Contains(r.text, "\n$ go run "+name+"\n") && !strings.Contains(r.text, "node "+name+"\n") && !strings.Contains(r.text, "\n$ python3 "+name+"\n") {
 		t.Errorf("no command runs %s", name)
+	}
+}
+
+// compiled wants a program, whose name is in its first line, among those that make contract-check compiles.
+func compiled(t *testing.T, b block) {
+	name := strings.TrimPrefix(b.lines[0], "// ")
+	text, err := os.ReadFile(filepath.Join(root, "infra/contract/check", filepath.Base(name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(text) != strings.Join(b.lines, "\n")+"\n" {
+		t.Errorf("is not infra/contract/check/%s to the byte", name)
 	}
 }
 
