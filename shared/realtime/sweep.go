@@ -135,7 +135,7 @@ func (s *Sweeper) deadline(ctx context.Context) time.Time {
 func (s *Sweeper) run(ctx context.Context, l Lease, t Timer, rps float64) *sweepRun {
 	return &sweepRun{
 		Sweeper: s, lease: l, timer: t, told: t, pending: map[int][]Connection{},
-		limit: rate.NewLimiter(rate.Limit(rps), max(1, int(rps))), atOnce: min(max(1, int(rps)), sweepChunk),
+		limit: rate.NewLimiter(rate.Limit(rps), max(1, int(rps/10))), atOnce: min(max(1, int(rps)), sweepChunk),
 		stop: s.deadline(ctx).Add(-sweepReserve),
 	}
 }

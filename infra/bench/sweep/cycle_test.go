@@ -81,15 +81,18 @@ func cycle(t *testing.T, protocol wire.Protocol, step time.Duration, calls float
 		t.Errorf("%s: verified every %v, want about %.0f s", protocol, longest, want)
 	}
 	return fmt.Sprintf("| %s | %.0f | %d | %.0f s | %.0f s | %d | 0 | %.0f | %.0f |\n", protocol, due, w.workers(), w.longest.Seconds(), longest.Seconds(), most,
-		float64(w.write.Load())/2/float64(*minutes)-pongs(protocol, n), float64(w.read.Load())/2/float64(*minutes))
+		float64(w.write.Load())/2/float64(*minutes)-w.pongs(protocol), float64(w.read.Load())/2/float64(*minutes))
 }
 
-// pongs are the write units of a minute that the clients' pongs take, which are not sweep's.
-func pongs(protocol wire.Protocol, n float64) float64 {
+// pongs are the write units of a minute that the clients' pongs take, one each, which are not sweep's.
+func (w *world) pongs(protocol wire.Protocol) (units float64) {
 	if protocol == wire.JSON {
 		return 0
 	}
-	return n / contract.PingInterval.Minutes()
+	for _, pings := range w.posts {
+		units += float64(len(pings)) / float64(*minutes)
+	}
+	return units
 }
 
 func (w *world) workers() int {
