@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -14,7 +12,7 @@ import (
 )
 
 type rules interface {
-	Publish(ctx context.Context, req *contract.Publish, hash string) (contract.Published, error)
+	Publish(ctx context.Context, req *contract.Publish, raw json.RawMessage) (contract.Published, error)
 	Do(ctx context.Context, job realtime.Job) error
 }
 
@@ -43,8 +41,7 @@ func (p *publish) handle(ctx context.Context, raw json.RawMessage) (answer, erro
 	if err != nil {
 		return answer{}, err
 	}
-	sum := sha256.Sum256(raw) // a repeated request is the same to the byte, its id included
-	published, err := p.rules.Publish(ctx, req, hex.EncodeToString(sum[:]))
+	published, err := p.rules.Publish(ctx, req, raw)
 	if err != nil {
 		return answer{event: req.Event}, err
 	}
@@ -66,7 +63,7 @@ func parseJob(raw json.RawMessage) (*realtime.Job, error) {
 	}
 	j := &realtime.Job{}
 	if err := json.Unmarshal(job, j); err != nil {
-		return nil, &contract.ValidationError{Field: "job", Message: "must be an object with one of open, welcome, refuse, presence, verify"}
+		return nil, &contract.ValidationError{Field: "job", Message: "must be an object with one of open, welcome, refuse, presence, verify, fanout"}
 	}
 	return j, nil
 }
@@ -83,6 +80,8 @@ func kind(job realtime.Job) string {
 		return "presence"
 	case job.Verify != nil:
 		return "verify"
+	case job.Fanout != nil:
+		return "fanout"
 	}
 	return ""
 }
@@ -96,7 +95,7 @@ func describe(_ json.RawMessage, a answer, err error) (outcome string, attrs []s
 	}
 	if p := a.Published; p != nil {
 		attrs = append(attrs, slog.Int("matched", p.Matched), slog.Int("delivered", p.Delivered), slog.Int("gone", p.Gone),
-			slog.Int("failed", p.Failed), slog.Bool("duplicate", p.Duplicate))
+			slog.Int("failed", p.Failed), slog.Int("queued", p.Queued), slog.Bool("duplicate", p.Duplicate))
 	}
 	if invalid, ok := errors.AsType[*contract.ValidationError](err); ok {
 		return logs.Refused, append(attrs, slog.String("field", invalid.Field))

@@ -198,7 +198,7 @@ func (h *history) sender(i int) {
 		}
 		publish := func(mayKill bool) (answer contract.Published, err error) {
 			err = h.invoke("publish "+p.id, 50*time.Second, mayKill, func(ctx context.Context) (err error) {
-				answer, err = h.publisher.Publish(ctx, req, string(raw))
+				answer, err = h.publisher.Publish(ctx, req, raw)
 				return err
 			})
 			return answer, err

@@ -13,6 +13,7 @@ type faults struct {
 	kill   float64 // of invocations that are killed between two steps
 	double float64 // of asynchronous invocations and $disconnects that run twice
 	drop   float64 // of $disconnects that never come
+	mute   float64 // of asynchronous invocations whose acceptance is not heard of
 	slow   float64 // of steps that take up to slowStep instead of some milliseconds
 
 	// Of calls of the connection management API.

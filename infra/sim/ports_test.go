@@ -27,7 +27,8 @@ type ports struct {
 	rooms       realtime.Rooms
 	roster      realtime.Participants
 	members     realtime.Members
-	ledger      realtime.Ledger
+	ledger      ledger
+	parts       realtime.Parts
 	timers      realtime.Timers
 	budget      realtime.Budget
 }
@@ -38,6 +39,11 @@ type connections interface {
 	realtime.ConnectionRooms
 	realtime.Everyone
 	realtime.Walker
+}
+
+type ledger interface {
+	realtime.Ledger
+	realtime.Publishes
 }
 
 const tableName = "realtime"
@@ -66,7 +72,7 @@ func newPorts(t *testing.T, step func(ctx context.Context, what, key string) err
 	s := store.New(client, tableName, time.Now)
 	return ports{
 		client: client, connections: s.Connections, presences: s.Presences, users: s.Presences, rooms: s.Rooms,
-		roster: s.Participants, members: s.Participants, ledger: s.Ledger, timers: s.Timers, budget: s.Budget,
+		roster: s.Participants, members: s.Participants, ledger: s.Ledger, parts: s.Parts, timers: s.Timers, budget: s.Budget,
 	}
 }
 

@@ -275,9 +275,9 @@ func TestPublishRetried(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		publish := func(hash string) (answer contract.Published, err error) {
+		publish := func(raw string) (answer contract.Published, err error) {
 			err = w.invoke("publish", 50*time.Second, false, func(ctx context.Context) (err error) {
-				answer, err = w.publisher.Publish(ctx, req, hash)
+				answer, err = w.publisher.Publish(ctx, req, []byte(raw))
 				return err
 			})
 			return answer, err

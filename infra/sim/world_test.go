@@ -3,6 +3,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,6 +22,9 @@ import (
 
 // errKilled is what every step of a killed invocation gets: nothing of it has any effect any more.
 var errKilled = errors.New("killed")
+
+// errLost is an answer that did not come.
+var errLost = errors.New("no answer")
 
 // world is API Gateway and Lambda around the rules and the table.
 type world struct {
@@ -48,6 +52,7 @@ type world struct {
 	trace    []string
 	broken   []string
 	settling bool              // nothing goes wrong from here on
+	deaths   int               // invocations that were killed
 	killing  map[string]int    // invocations by name that die after so many steps
 	between  map[string]func() // what happens before a step: "connect u-0= 2"
 }
@@ -58,6 +63,7 @@ type limits struct {
 	socketsPerUser    int
 	roomsPerSocket    int
 	presenceRPS       int // 0: no budget
+	fanoutRPS         int // 0: the default
 	sweepRPS          int
 	sweepPerWorker    int // 0: a sweep is never split
 }
@@ -78,9 +84,9 @@ func newWorld(t *testing.T, seed uint64, f faults, l limits, wrap func(*ports)) 
 		SocketsPerUser: l.socketsPerUser, RoomsPerSocket: l.roomsPerSocket, PresenceGlobalMax: l.presenceGlobalMax,
 	}
 	w.publisher = &realtime.Publisher{
-		Connections: p.connections, Sessions: p.connections, Everyone: p.connections, Presences: p.presences, Rooms: p.rooms, Ledger: p.ledger,
+		Connections: p.connections, Sessions: p.connections, Everyone: p.connections, Presences: p.presences, Rooms: p.rooms, Ledger: p.ledger, Parts: p.parts,
 		Timers: p.timers, Budget: p.budget, Poster: w, Asker: w, Metrics: w, Log: log, Now: time.Now,
-		PresenceGlobalMax: l.presenceGlobalMax, PresenceRPS: l.presenceRPS, PingInterval: pingInterval, PingTimeout: pingTimeout, MaxPayload: contract.MaxPayloadBytes,
+		FanoutRPS: cmp.Or(l.fanoutRPS, contract.FanoutRPS), PresenceGlobalMax: l.presenceGlobalMax, PresenceRPS: l.presenceRPS, PingInterval: pingInterval, PingTimeout: pingTimeout, MaxPayload: contract.MaxPayloadBytes,
 	}
 	w.roster = &realtime.Roster{Participants: p.roster, Members: p.members, Presences: p.presences, Rooms: p.rooms, Now: time.Now}
 	w.control = &realtime.Control{
@@ -144,6 +150,7 @@ type invocation struct {
 	steps  int
 	dies   bool // after lives steps
 	lives  int
+	killed bool
 }
 
 type invocationKey struct{}
@@ -191,6 +198,12 @@ func (w *world) step(ctx context.Context, what, key string) error {
 		do()
 	}
 	if dead || !inv.killAt.IsZero() && !time.Now().Before(inv.killAt) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if !inv.killed {
+			inv.killed = true
+			w.deaths++
+		}
 		return errKilled
 	}
 	return ctx.Err()
@@ -217,7 +230,13 @@ func (w *world) Ask(ctx context.Context, job realtime.Job) error {
 	}
 	for i := range copies {
 		name := fmt.Sprintf("publish %s #%d", raw, i)
+		if f := job.Fanout; f != nil {
+			name = fmt.Sprintf("fanout %s part %d depth %d #%d", f.ID, f.Part, f.Depth, i)
+		}
 		w.running.Go(func() { w.async(name, raw) })
+	}
+	if w.chance(r, w.faults.mute) {
+		return errLost
 	}
 	return nil
 }

@@ -32,6 +32,8 @@ type Config struct {
 
 	MembershipFunction string // MEMBERSHIP: ARN of the team's own function; "" is the table
 
+	FanoutRPS int // FANOUT_RPS: posts per second of one publish
+
 	PresenceTTL       time.Duration // PRESENCE_TTL_SECONDS
 	PresenceGlobalMax int           // PRESENCE_GLOBAL_MAX: connections; 0 has no limit
 	PresenceRPS       int           // PRESENCE_RPS: posts a second; 0 has no limit
@@ -78,7 +80,7 @@ var uses = map[string][]string{
 		"JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL", "JWT_REQUIRE_EXP", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_USER_ID_CLAIM",
 	},
 	"publish": {
-		"TABLE_NAME", "PUBLISH_FUNCTION", "CONNECTIONS_ENDPOINT", "PRESENCE_GLOBAL_MAX", "PRESENCE_RPS", "PRESENCE_CLIENT_INFO",
+		"TABLE_NAME", "PUBLISH_FUNCTION", "CONNECTIONS_ENDPOINT", "FANOUT_RPS", "PRESENCE_GLOBAL_MAX", "PRESENCE_RPS", "PRESENCE_CLIENT_INFO",
 		"SOCKET_MAX_PAYLOAD_BYTES", "SOCKET_PING_INTERVAL_MS", "SOCKET_PING_TIMEOUT_MS",
 	},
 	"control": {"TABLE_NAME", "PUBLISH_FUNCTION", "ROOMS_PER_CONNECTION_MAX"},
@@ -114,6 +116,8 @@ func Load(function string, getenv func(string) string) (Config, error) {
 		HeartbeatMin:   r.seconds("PRESENCE_HEARTBEAT_MIN_SECONDS", contract.HeartbeatMin, 0, contract.MaxConnectionAge),
 
 		MembershipFunction: r.membership("MEMBERSHIP"),
+
+		FanoutRPS: r.number("FANOUT_RPS", contract.FanoutRPS, 1, maxRPS),
 
 		PresenceTTL:       r.seconds("PRESENCE_TTL_SECONDS", contract.PresenceTTL, time.Second, contract.MaxConnectionAge),
 		PresenceGlobalMax: r.number("PRESENCE_GLOBAL_MAX", contract.PresenceGlobalMax, 0, 1_000_000),

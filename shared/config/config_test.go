@@ -67,7 +67,7 @@ func TestLoadDefaults(t *testing.T) {
 			JWT: JWT{Secret: goodSecret, RequireExp: true, UserIDClaims: []string{"sub", "id"}},
 		},
 		"publish": {
-			TableName: "realtime", PublishFunction: "realtime-PublishFunction-1ABC", ConnectionsEndpoint: endpoint, PresenceGlobalMax: 200, PresenceRPS: 2000,
+			TableName: "realtime", PublishFunction: "realtime-PublishFunction-1ABC", ConnectionsEndpoint: endpoint, FanoutRPS: 5000, PresenceGlobalMax: 200, PresenceRPS: 2000,
 			MaxPayload: 5120, PingInterval: 5 * time.Minute, PingTimeout: 2 * time.Minute,
 		},
 		"control": {TableName: "realtime", PublishFunction: "realtime-PublishFunction-1ABC", RoomsPerSocket: 100},
@@ -199,6 +199,8 @@ func TestLoadProblems(t *testing.T) {
 			`TOKEN_EXPIRY: "never" is not a choice: set close or ignore`,
 			`SWEEP_RPS: 0 is out of range: set a number from 1 to 10000`,
 		}},
+		{"no posts at all", "publish", map[string]string{"FANOUT_RPS": "0"}, []string{"FANOUT_RPS: 0 is out of range: set a number from 1 to 10000"}},
+		{"more posts than the account has", "publish", map[string]string{"FANOUT_RPS": "10001"}, []string{"FANOUT_RPS: 10001 is out of range: set a number from 1 to 10000"}},
 		{"publish", "publish", map[string]string{"PRESENCE_CLIENT_INFO": "some", "PRESENCE_RPS": "10001"}, []string{`PRESENCE_RPS: 10001 is out of range: set a number from 0 to 10000`, `PRESENCE_CLIENT_INFO: "some" is not a choice: set own or all`}},
 		{"payload of nothing", "leave", map[string]string{"SOCKET_MAX_PAYLOAD_BYTES": "0"}, []string{"SOCKET_MAX_PAYLOAD_BYTES: 0 is out of range: set a number from 1 to 131072"}},
 		{"no socket at all", "connect", map[string]string{"SOCKETS_PER_USER_MAX": "0"}, []string{"SOCKETS_PER_USER_MAX: 0 is out of range: set a number from 1 to 256"}},

@@ -14,6 +14,7 @@ const (
 	PresenceRPS           = 2000             // PRESENCE_RPS: posts a second of all presence together
 	PingInterval          = 5 * time.Minute  // SOCKET_PING_INTERVAL_MS: between two pings of a Socket.IO client
 	PingTimeout           = 2 * time.Minute  // SOCKET_PING_TIMEOUT_MS: a ping without a pong ends it after so long
+	FanoutRPS             = 5000             // FANOUT_RPS: posts per second of one publish
 	SocketsPerUserMax     = 32               // SOCKETS_PER_USER_MAX
 	RoomsPerConnectionMax = 100              // ROOMS_PER_CONNECTION_MAX
 	MaxEventBytes         = 128 * 1024       // an encoded event to a client: PostToConnection takes no more

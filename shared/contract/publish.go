@@ -58,8 +58,8 @@ const (
 type PublishStatus struct {
 	ID        string `json:"id" schema:"text"`
 	State     string `json:"state" schema:"enum=in_progress done"` // in_progress also when it died; it is done when its id is published again
-	Event     string `json:"event,omitempty"`                      // none before the publish was answered
-	Matched   int    `json:"matched"`                              // the sum of delivered, gone, failed and queued; when it is done, those that were there when their turn came
+	Event     string `json:"event"`
+	Matched   int    `json:"matched"` // the sum of delivered, gone, failed and queued; when it is done, those that were there when their turn came
 	Delivered int    `json:"delivered"`
 	Gone      int    `json:"gone"`
 	Failed    int    `json:"failed"`

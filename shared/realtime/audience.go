@@ -41,25 +41,41 @@ func (t targets) except(e contract.Except) {
 	}
 }
 
-// audience is the union of a request's rooms, users and connections, or the event's own audience where it names none.
-func (p *Publisher) audience(ctx context.Context, req *contract.Publish) (targets, error) {
+// audience is who a publish goes to, and where they were found.
+type audience struct {
+	sockets targets  // each once
+	rooms   []string // of the table
+	all     bool     // everybody
+	direct  []Socket // of users and connections
+}
+
+// audience is the union of a request's rooms, users and connections, or the event's own audience where it names none,
+// without the exceptions.
+func (p *Publisher) audience(ctx context.Context, req *contract.Publish) (found audience, err error) {
 	switch {
 	case req.To != nil:
-		return p.union(ctx, *req.To)
+		found, err = p.union(ctx, *req.To)
 	case req.Event == contract.PresenceUpdate:
-		who, err := p.observers(ctx, nil)
-		if err != nil {
-			return nil, err
-		}
-		own, err := p.Presences.Read(ctx, req.Presence.UserID)
-		who.sockets.add(own.sockets(), "")
-		return who.sockets, err
+		found, err = p.whoMaySee(ctx, req.Presence.UserID)
 	default: // a messages event: ParsePublish wants To for all others
-		return p.union(ctx, contract.Audience{
+		found, err = p.union(ctx, contract.Audience{
 			Users:         append(slices.Clone(req.Message.Recipients), req.Message.SenderID),
 			Conversations: []string{req.Message.ConversationID},
 		})
 	}
+	found.sockets.except(req.Except)
+	return found, err
+}
+
+// whoMaySee is the audience of a user's presence.
+func (p *Publisher) whoMaySee(ctx context.Context, user string) (audience, error) {
+	who, err := p.observers(ctx, nil)
+	if err != nil {
+		return audience{}, err
+	}
+	own, err := p.Presences.Read(ctx, user)
+	who.sockets.add(own.sockets(), "")
+	return audience{sockets: who.sockets, all: !who.limited, direct: own.sockets()}, err
 }
 
 func (p Presence) sockets() []Socket {
@@ -70,43 +86,47 @@ func (p Presence) sockets() []Socket {
 	return list
 }
 
-func (p *Publisher) union(ctx context.Context, a contract.Audience) (targets, error) {
+func (p *Publisher) union(ctx context.Context, a contract.Audience) (audience, error) {
 	var (
 		mu    sync.Mutex
-		union = targets{}
+		found = audience{sockets: targets{}, all: a.All}
 	)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(rowsAtOnce)
-	read := func(room string, list func() ([]Socket, error)) {
+	read := func(room string, direct bool, list func() ([]Socket, error)) {
 		g.Go(func() error {
 			sockets, err := list()
 			mu.Lock()
 			defer mu.Unlock()
-			union.add(sockets, room)
+			found.sockets.add(sockets, room)
+			if direct {
+				found.direct = append(found.direct, sockets...)
+			}
 			return err
 		})
 	}
 	for _, user := range unique(a.Users) {
-		read("", func() ([]Socket, error) {
+		read("", true, func() ([]Socket, error) {
 			presence, err := p.Presences.Read(ctx, user)
 			return presence.sockets(), err
 		})
 	}
+	for _, id := range unique(a.Connections) {
+		read("", true, func() ([]Socket, error) { return p.socket(ctx, id) })
+	}
 	for _, id := range unique(a.Conversations) {
-		room := contract.ConversationRoom(id)
-		read(room, func() ([]Socket, error) { return p.Rooms.Sockets(ctx, room, 0) })
+		found.rooms = append(found.rooms, contract.ConversationRoom(id))
 	}
 	for _, id := range unique(a.Groups) {
-		room := contract.GroupRoom(id)
-		read(room, func() ([]Socket, error) { return p.Rooms.Sockets(ctx, room, 0) })
+		found.rooms = append(found.rooms, contract.GroupRoom(id))
 	}
-	for _, id := range unique(a.Connections) {
-		read("", func() ([]Socket, error) { return p.socket(ctx, id) })
+	for _, room := range found.rooms {
+		read(room, false, func() ([]Socket, error) { return p.Rooms.Sockets(ctx, room, 0) })
 	}
 	if a.All {
-		read("", func() ([]Socket, error) { return p.Everyone.All(ctx, 0) })
+		read("", false, func() ([]Socket, error) { return p.Everyone.All(ctx, 0) })
 	}
-	return union, g.Wait()
+	return found, g.Wait()
 }
 
 // socket is the one with that id, if it is there and has not ended.

@@ -42,7 +42,7 @@ func (p *Publisher) deliverPresence(ctx context.Context, user string, to targets
 			}
 		}
 		first = false
-		did := p.deliver(ctx, part, d)
+		did := p.deliver(ctx, maps.Values(part), d)
 		o.delivered += did.delivered
 		o.gone = append(o.gone, did.gone...)
 		o.failed += did.failed

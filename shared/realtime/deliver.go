@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 
 	"golang.org/x/time/rate"
@@ -31,7 +32,7 @@ type outcome struct {
 
 // deliver posts to all targets, each on its own: none holds up or ends another, be it slow, throttled or gone. Frames to one
 // socket keep their order. What ctx leaves no time for has failed.
-func (p *Publisher) deliver(ctx context.Context, to targets, d delivery) outcome {
+func (p *Publisher) deliver(ctx context.Context, to iter.Seq[target], d delivery) outcome {
 	var (
 		mu sync.Mutex
 		o  outcome
@@ -54,7 +55,7 @@ func (p *Publisher) deliver(ctx context.Context, to targets, d delivery) outcome
 		}
 	}
 	turns := newTurns(d.rate)
-	for _, t := range to {
+	for t := range to {
 		// The first turn is taken here, so that there are no more goroutines than posts under way and pauses.
 		if err := turns.take(ctx); err != nil {
 			count(t, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -178,7 +179,7 @@ func TestRetriesEndWithTheDeadline(t *testing.T) {
 			began := time.Now()
 			g := &gateway{answer: func(string, string, int) (time.Duration, error) { return 0, ErrThrottled }}
 			d.frame = idFrame
-			o := newDeliverer(t, g).deliver(ctx, sockets(100), d)
+			o := newDeliverer(t, g).deliver(ctx, maps.Values(sockets(100)), d)
 			if o.failed != 100 || o.firstError == nil || time.Since(began) > 3*time.Second {
 				t.Errorf("%d failed with %v after %v", o.failed, o.firstError, time.Since(began))
 			}
@@ -218,7 +219,7 @@ func TestSlowSockets(t *testing.T) {
 					return 20 * time.Millisecond, nil
 				}}
 				began := time.Now()
-				o := newDeliverer(t, g).deliver(t.Context(), to, delivery{frame: idFrame, retries: messageRetries})
+				o := newDeliverer(t, g).deliver(t.Context(), maps.Values(to), delivery{frame: idFrame, retries: messageRetries})
 				if o.delivered != len(to)-tt.gone-tt.failed || len(o.gone) != tt.gone || o.failed != tt.failed {
 					t.Errorf("delivered %d, gone %d, failed %d of %d", o.delivered, len(o.gone), o.failed, len(to))
 				}
@@ -260,7 +261,7 @@ func TestDeliveryRate(t *testing.T) {
 				}}
 				tt.d.frame, tt.d.retries, tt.d.rate = idFrame, messageRetries, rate.NewLimiter(100, 100)
 				began := time.Now()
-				o := newDeliverer(t, g).deliver(t.Context(), sockets(tt.n), tt.d)
+				o := newDeliverer(t, g).deliver(t.Context(), maps.Values(sockets(tt.n)), tt.d)
 				if took := time.Since(began).Round(100 * time.Millisecond); o.delivered != tt.n || took != tt.want {
 					t.Errorf("delivered %d after %v, want %v", o.delivered, took, tt.want)
 				}
@@ -275,7 +276,7 @@ func TestOrderOfFramesToOneSocket(t *testing.T) {
 		g := &gateway{answer: func(_, _ string, try int) (time.Duration, error) {
 			return 300 * time.Millisecond, []error{ErrThrottled, nil, errors.New("status 500"), nil, ErrThrottled, nil}[try]
 		}}
-		o := newDeliverer(t, g).deliver(t.Context(), sockets(200), delivery{frame: idFrame, retries: messageRetries, closing: true, final: true})
+		o := newDeliverer(t, g).deliver(t.Context(), maps.Values(sockets(200)), delivery{frame: idFrame, retries: messageRetries, closing: true, final: true})
 		if o.delivered != 200 {
 			t.Errorf("delivered %d", o.delivered)
 		}

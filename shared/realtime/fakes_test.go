@@ -23,6 +23,7 @@ type fakeConnections struct {
 	add    func(id, room string) error
 	drop   func(id string, rooms []string) error
 	all    func(limit int) ([]Socket, error)
+	allIn  func(shard int) ([]Socket, error)
 	page   func(shard int, after string) ([]Connection, string, error)
 }
 
@@ -41,6 +42,10 @@ func (f *fakeConnections) DropRooms(_ context.Context, id string, rooms []string
 }
 
 func (f *fakeConnections) All(_ context.Context, limit int) ([]Socket, error) { return f.all(limit) }
+
+func (f *fakeConnections) AllIn(_ context.Context, shard int) ([]Socket, error) {
+	return f.allIn(shard)
+}
 
 func (f *fakeConnections) Page(_ context.Context, shard int, after string) ([]Connection, string, error) {
 	return f.page(shard, after)
@@ -72,6 +77,7 @@ type fakeRooms struct {
 	leave   func(room string, s Socket, why Left, at time.Time) error
 	delete  func(room, id string, at time.Time) error
 	sockets func(room string, limit int) ([]Socket, error)
+	in      func(room string, shard int) ([]Socket, error)
 	without func(id string, rooms []string) ([]string, error)
 }
 
@@ -89,6 +95,10 @@ func (f *fakeRooms) Delete(_ context.Context, room, id string, at time.Time) err
 
 func (f *fakeRooms) Sockets(_ context.Context, room string, limit int) ([]Socket, error) {
 	return f.sockets(room, limit)
+}
+
+func (f *fakeRooms) SocketsIn(_ context.Context, room string, shard int) ([]Socket, error) {
+	return f.in(room, shard)
 }
 
 func (f *fakeRooms) Without(_ context.Context, id string, rooms []string) ([]string, error) {

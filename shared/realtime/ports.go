@@ -90,6 +90,8 @@ type ConnectionRooms interface {
 type Everyone interface {
 	// All lists them, consistent, and stops soon after limit: a list of at most limit is whole. 0 lists them all.
 	All(ctx context.Context, limit int) ([]Socket, error)
+	// AllIn lists those of a shard, consistent.
+	AllIn(ctx context.Context, shard int) ([]Socket, error)
 }
 
 // Presences are the USER items.
@@ -126,6 +128,8 @@ type Rooms interface {
 	// Sockets lists who is in the room, consistent, and stops soon after limit: a list of at most limit is whole. 0 lists
 	// them all.
 	Sockets(ctx context.Context, room string, limit int) ([]Socket, error)
+	// SocketsIn lists those of a shard, consistent.
+	SocketsIn(ctx context.Context, room string, shard int) ([]Socket, error)
 	// Without lists those of the rooms, at most 100, that the socket is not in.
 	Without(ctx context.Context, id string, rooms []string) ([]string, error)
 }
@@ -148,13 +152,62 @@ type Participants interface {
 
 // Ledger remembers publishes by their id.
 type Ledger interface {
-	// Begin claims the id until lease for owner. A non-nil result: it was done, and that was its answer. ErrBusy: another
-	// invocation has it. ErrChanged: it was used with another hash.
-	Begin(ctx context.Context, id, owner, hash string, lease time.Time) (result []byte, err error)
+	// Begin claims a publish. A Record that is Done: there is nothing left to do. One with Parts: it was split, and whoever did
+	// died; the claim goes on with that. ErrBusy: another invocation has it. ErrChanged: the id was used with another hash.
+	Begin(ctx context.Context, c Claim) (Record, error)
+	// Split stores how a claimed publish is split: Answer, Parts and Begun. ErrBusy: the claim was lost.
+	Split(ctx context.Context, id, owner string, r Record) error
 	// End stores the answer. ErrBusy: the claim was lost to another invocation.
-	End(ctx context.Context, id, owner string, result []byte) error
-	// Release gives the claim back: nothing was posted.
+	End(ctx context.Context, id, owner string, answer []byte) error
+	// Release gives the claim back: nothing was posted. A publish that was split keeps its record.
 	Release(ctx context.Context, id, owner string) error
+	// Finish notes, once, that all parts of a split publish are done, and returns what they add up to. ErrBusy: some are not.
+	// ErrExists: it was noted before. ErrNotFound: there is no such publish any more.
+	Finish(ctx context.Context, id string, at time.Time) (contract.PublishStatus, error)
+}
+
+// Claim is a publish that an invocation is about to do.
+type Claim struct {
+	ID    string
+	Owner string // the invocation
+	Hash  string // identifies the request without its id
+	Event string
+	Lease time.Time // until when it is the owner's
+}
+
+// Record is what the Ledger has of a publish. The zero Record: it has just begun.
+type Record struct {
+	Answer []byte    // as it was given, or, of one that is split and not Done, will be
+	Done   bool      // it was answered
+	Parts  int       // workers that it is split over; 0: none
+	Begun  time.Time // when it was split
+}
+
+// Parts are the checkpoints of the workers of split publishes.
+type Parts interface {
+	// Begin takes a part for owner until lease, and tells where it is; the zero Part is its beginning. One that is Done is not
+	// taken. It is remembered for as long as a publish that was split at begun. ErrBusy: another invocation has it. ErrExists:
+	// one of a greater depth has it.
+	Begin(ctx context.Context, key PartKey, owner string, depth int, begun, lease time.Time) (Part, error)
+	// Save stores how far the part is. ErrBusy: it was lost to another invocation.
+	Save(ctx context.Context, key PartKey, owner string, p Part) error
+	// End stores how far the part is and gives it back. ErrBusy: it was lost.
+	End(ctx context.Context, key PartKey, owner string, p Part) error
+}
+
+// PartKey names a part of a publish, from 0.
+type PartKey struct {
+	ID   string
+	Part int
+}
+
+// Part is how far a worker of a split publish has come.
+type Part struct {
+	Shards int    // of its shards that it is through with
+	After  string // the connection in the next shard up to which, by id, it has posted; "": none yet
+	Done   bool
+
+	Delivered, Gone, Failed int // sockets so far
 }
 
 // Publishes reads what the Ledger has.

@@ -17,7 +17,7 @@ func TestPublishedPresenceIsMaskedLikeOurs(t *testing.T) {
 	for _, info := range []bool{false, true} {
 		p, poster, _, _ := newPublisher(t, chat())
 		p.ClientInfo = info
-		if _, err := p.Publish(t.Context(), request(t, `{"event":"presence:update","data":`+data+`}`), ""); err != nil {
+		if _, err := p.Publish(t.Context(), request(t, `{"event":"presence:update","data":`+data+`}`), nil); err != nil {
 			t.Fatal(err)
 		}
 		if len(poster.posted) != 5 {

@@ -3,11 +3,16 @@ package realtime
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"example.org/realtime/shared/contract"
 	"example.org/realtime/shared/wire"
@@ -21,6 +26,7 @@ type Publisher struct {
 	Presences   Presences
 	Rooms       Rooms
 	Ledger      Ledger
+	Parts       Parts
 	Timers      Timers
 	Budget      Budget // with PresenceRPS
 	Poster      Poster
@@ -29,6 +35,7 @@ type Publisher struct {
 	Log         *slog.Logger
 	Now         func() time.Time
 
+	FanoutRPS         int  // posts per second of one publish, at least 1
 	PresenceGlobalMax int  // 0: presence is global at any number of connections
 	PresenceRPS       int  // posts a second of all presence jobs together; 0: as many as come
 	ClientInfo        bool // user agents and ips reach everybody
@@ -46,10 +53,11 @@ const (
 	maxInvocation = time.Minute
 )
 
-// Publish sends an event to its audience, each socket once, and says what became of it. hash identifies the request
-// without its id: the same id with another hash is refused. Errors to return to the caller as they are:
-// *contract.ValidationError and *contract.PublishInProgress; with any other, nothing was posted.
-func (p *Publisher) Publish(ctx context.Context, req *contract.Publish, hash string) (contract.Published, error) {
+// Publish sends an event to its audience, each socket once, and says what became of it, or, where the audience is too large
+// to wait for, that it is queued. raw is the request as it came: the same id with another is refused. Errors to return to the
+// caller as they are: *contract.ValidationError and *contract.PublishInProgress. With any other, nothing was posted, unless
+// the publish is split: then the same request goes on with what is left to do, if it has an id.
+func (p *Publisher) Publish(ctx context.Context, req *contract.Publish, raw json.RawMessage) (contract.Published, error) {
 	frames := eventFrames(req.Event, req.Data)
 	for _, frame := range frames {
 		if len(frame) > contract.MaxEventBytes {
@@ -59,13 +67,11 @@ func (p *Publisher) Publish(ctx context.Context, req *contract.Publish, hash str
 			}
 		}
 	}
+	claim := p.claim(ctx, req, raw)
 	if req.ID == "" {
-		answer, gone, err := p.send(ctx, req, frames)
-		p.clean(ctx, gone)
-		return answer, err
+		return p.send(ctx, claim, Record{}, req, raw, frames)
 	}
-	owner := rand.Text()
-	stored, err := p.Ledger.Begin(ctx, req.ID, owner, hash, p.deadline(ctx).Add(leaseReserve))
+	record, err := p.Ledger.Begin(ctx, claim)
 	switch {
 	case errors.Is(err, ErrBusy):
 		return contract.Published{}, &contract.PublishInProgress{ID: req.ID}
@@ -73,29 +79,73 @@ func (p *Publisher) Publish(ctx context.Context, req *contract.Publish, hash str
 		return contract.Published{}, &contract.ValidationError{Field: "id", Message: "was used for another request within 24 hours; choose another one"}
 	case err != nil:
 		return contract.Published{}, err
-	case stored != nil:
-		answer := contract.Published{}
-		if err := json.Unmarshal(stored, &answer); err != nil {
-			return contract.Published{}, fmt.Errorf("stored answer of publish %q: %w", req.ID, err)
-		}
+	case record.Done:
+		answer, err := record.answer(claim.ID)
 		answer.Duplicate = true
-		return answer, nil
+		return answer, err
 	}
-	answer, gone, err := p.send(ctx, req, frames)
+	answer, err := p.send(ctx, claim, record, req, raw, frames)
 	if err != nil {
-		return contract.Published{}, errors.Join(err, p.Ledger.Release(ctx, req.ID, owner))
+		return contract.Published{}, errors.Join(err, p.Ledger.Release(ctx, claim.ID, claim.Owner))
 	}
-	if err := p.Ledger.End(ctx, req.ID, owner, encode(answer)); err != nil {
-		p.Log.ErrorContext(ctx, "answer not stored, the id may be published again", "error", err)
-	}
-	p.clean(ctx, gone)
 	return answer, nil
+}
+
+func (p *Publisher) claim(ctx context.Context, req *contract.Publish, raw json.RawMessage) Claim {
+	sum := sha256.Sum256(raw) // a repeated request is the same to the byte, its id included
+	return Claim{
+		ID: req.ID, Owner: rand.Text(), Hash: hex.EncodeToString(sum[:]), Event: req.Event, Lease: p.deadline(ctx).Add(leaseReserve),
+	}
+}
+
+func (r Record) answer(id string) (answer contract.Published, err error) {
+	if err := json.Unmarshal(r.Answer, &answer); err != nil {
+		return contract.Published{}, fmt.Errorf("stored answer of publish %q: %w", id, err)
+	}
+	return answer, nil
+}
+
+// send posts an event to its audience, here, or by workers where it is large, and stores the answer where there is an id.
+func (p *Publisher) send(ctx context.Context, claim Claim, record Record, req *contract.Publish, raw json.RawMessage, frames map[wire.Protocol][]byte) (contract.Published, error) {
+	to, err := p.audience(ctx, req)
+	if err != nil {
+		return contract.Published{}, err
+	}
+	if record.Parts > 0 || len(to.sockets) > p.inlineMax() {
+		return p.split(ctx, claim, record, raw, to)
+	}
+	d := p.delivery(req, frames)
+	d.rate = rate.NewLimiter(rate.Limit(p.FanoutRPS), p.FanoutRPS)
+	until, cancel := p.untilEnd(ctx)
+	defer cancel()
+	o := p.deliver(until, maps.Values(to.sockets), d)
+	p.report(ctx, req.Event, o)
+	answer := contract.Published{
+		ID: req.ID, Event: req.Event, Matched: len(to.sockets), Delivered: o.delivered, Gone: len(o.gone), Failed: o.failed,
+	}
+	if claim.ID != "" {
+		if err := p.Ledger.End(ctx, claim.ID, claim.Owner, encode(answer)); err != nil {
+			p.Log.ErrorContext(ctx, "answer not stored, the id may be published again", "error", err)
+		}
+	}
+	p.clean(until, o.gone)
+	return answer, nil
+}
+
+// delivery is a request's event on its way; frames are the event's.
+func (p *Publisher) delivery(req *contract.Publish, frames map[wire.Protocol][]byte) delivery {
+	d := delivery{frame: func(s Socket) []byte { return frames[s.Protocol] }, retries: eventRetries(req.Event)}
+	switch req.Event {
+	case contract.PresenceUpdate:
+		d.frame = p.snapshotFrames(*req.Presence, req.Data)
+	case contract.SystemDisconnect:
+		d.closing, d.final = true, !req.Reconnect
+	}
+	return d
 }
 
 // clean removes sockets that a publish found gone.
 func (p *Publisher) clean(ctx context.Context, gone []target) {
-	ctx, cancel := p.untilEnd(ctx)
-	defer cancel()
 	if err := p.bury(ctx, gone, p.ask); err != nil {
 		p.Log.WarnContext(ctx, "gone sockets not all removed, left to sweep", "error", err)
 	}
@@ -108,33 +158,11 @@ func (p *Publisher) deadline(ctx context.Context) time.Time {
 	return p.Now().Add(maxInvocation)
 }
 
+func (p *Publisher) timeLeft(ctx context.Context) time.Duration { return p.deadline(ctx).Sub(p.Now()) }
+
 // untilEnd is ctx without what is kept of its time for the answer.
 func (p *Publisher) untilEnd(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, p.deadline(ctx).Sub(p.Now())-endReserve)
-}
-
-// send posts an event to its audience. An error means that nothing was posted.
-func (p *Publisher) send(ctx context.Context, req *contract.Publish, frames map[wire.Protocol][]byte) (contract.Published, []target, error) {
-	to, err := p.audience(ctx, req)
-	if err != nil {
-		return contract.Published{}, nil, err
-	}
-	to.except(req.Except)
-	d := delivery{frame: func(s Socket) []byte { return frames[s.Protocol] }, retries: eventRetries(req.Event)}
-	switch req.Event {
-	case contract.PresenceUpdate:
-		d.frame = p.snapshotFrames(*req.Presence, req.Data)
-	case contract.SystemDisconnect:
-		d.closing, d.final = true, !req.Reconnect
-	}
-	ctx, cancel := p.untilEnd(ctx)
-	defer cancel()
-	o := p.deliver(ctx, to, d)
-	p.report(ctx, req.Event, o)
-	answer := contract.Published{
-		ID: req.ID, Event: req.Event, Matched: len(to), Delivered: o.delivered, Gone: len(o.gone), Failed: o.failed,
-	}
-	return answer, o.gone, nil
+	return context.WithTimeout(ctx, p.timeLeft(ctx)-endReserve)
 }
 
 // report puts what became of an event into the metrics, and the failures into the log.
@@ -160,8 +188,10 @@ func (p *Publisher) Do(ctx context.Context, job Job) error {
 		return p.presence(ctx, *job.Presence)
 	case job.Verify != nil:
 		return p.verify(ctx, *job.Verify)
+	case job.Fanout != nil:
+		return p.fanout(ctx, *job.Fanout)
 	}
-	return &contract.ValidationError{Field: "job", Message: "must have one of open, welcome, refuse, presence, verify"}
+	return &contract.ValidationError{Field: "job", Message: "must have one of open, welcome, refuse, presence, verify, fanout"}
 }
 
 // open posts the open packet, once: a second would break the client, so that one that may have been posted is not tried again.

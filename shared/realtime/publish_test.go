@@ -17,20 +17,28 @@ import (
 	"example.org/realtime/shared/wire"
 )
 
+// fakeLedger calls the function of its field; split and finish are for publishes with workers.
 type fakeLedger struct {
-	begin   func(id, hash string, lease time.Time) ([]byte, error)
-	end     func(id string, result []byte) error
+	begin   func(c Claim) (Record, error)
+	split   func(id string, r Record) error
+	end     func(id string, answer []byte) error
 	release func(id string) error
+	finish  func(id string) (contract.PublishStatus, error)
 }
 
-func (f *fakeLedger) Begin(_ context.Context, id, _, hash string, lease time.Time) ([]byte, error) {
-	return f.begin(id, hash, lease)
+func (f *fakeLedger) Begin(_ context.Context, c Claim) (Record, error) { return f.begin(c) }
+
+func (f *fakeLedger) Split(_ context.Context, id, _ string, r Record) error { return f.split(id, r) }
+
+func (f *fakeLedger) End(_ context.Context, id, _ string, answer []byte) error {
+	return f.end(id, answer)
 }
 
-func (f *fakeLedger) End(_ context.Context, id, _ string, result []byte) error {
-	return f.end(id, result)
-}
 func (f *fakeLedger) Release(_ context.Context, id, _ string) error { return f.release(id) }
+
+func (f *fakeLedger) Finish(_ context.Context, id string, _ time.Time) (contract.PublishStatus, error) {
+	return f.finish(id)
+}
 
 // old is a socket that is long past its handshake.
 func old(id, user string) Socket {
@@ -83,7 +91,7 @@ func newPublisher(t *testing.T, h house) (*Publisher, *fakePoster, *fakeAsker, *
 		Timers: &fakeTimers{read: func() (Timer, error) { return Timer{}, nil }},
 		Poster: poster, Asker: asker, Metrics: metrics,
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return start },
-		PresenceGlobalMax: contract.PresenceGlobalMax,
+		FanoutRPS: contract.FanoutRPS, PresenceGlobalMax: contract.PresenceGlobalMax,
 	}, poster, asker, metrics
 }
 
@@ -121,7 +129,7 @@ func TestAudiences(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, poster, _, metrics := newPublisher(t, chat())
-			got, err := p.Publish(t.Context(), request(t, tt.raw), "")
+			got, err := p.Publish(t.Context(), request(t, tt.raw), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -152,7 +160,7 @@ func TestFailuresAreCountedAndEndNothing(t *testing.T) {
 		poster.fail = func(_, id string) error {
 			return map[string]error{"a=": ErrThrottled, "b=": ErrGone, "c=": errors.New("413"), "d=": context.DeadlineExceeded}[id]
 		}
-		got, err := p.Publish(t.Context(), request(t, `{"event":"notifications:new","data":{"eventKey":"k","notification":1},"to":{"all":true}}`), "")
+		got, err := p.Publish(t.Context(), request(t, `{"event":"notifications:new","data":{"eventKey":"k","notification":1},"to":{"all":true}}`), nil)
 		want := contract.Published{Event: "notifications:new", Matched: 5, Delivered: 1, Gone: 1, Failed: 3}
 		if err != nil || got != want {
 			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
@@ -192,7 +200,7 @@ func TestYoungSocketsAreTriedAgain(t *testing.T) {
 					}
 					return nil
 				}
-				got, err := p.Publish(t.Context(), request(t, `{"event":"notifications:new","data":{"eventKey":"k","notification":1},"to":{"users":["alice"]}}`), "")
+				got, err := p.Publish(t.Context(), request(t, `{"event":"notifications:new","data":{"eventKey":"k","notification":1},"to":{"users":["alice"]}}`), nil)
 				if err != nil || got.Delivered != tt.delivered || got.Gone != 1-tt.delivered {
 					t.Errorf("got %+v, %v", got, err)
 				}
@@ -212,7 +220,7 @@ func TestSystemDisconnect(t *testing.T) {
 		}
 		return nil
 	}
-	got, err := p.Publish(t.Context(), request(t, `{"event":"system:disconnect","data":{"reason":"maintenance"},"to":{"users":["bob"]}}`), "")
+	got, err := p.Publish(t.Context(), request(t, `{"event":"system:disconnect","data":{"reason":"maintenance"},"to":{"users":["bob"]}}`), nil)
 	if err != nil || got.Delivered != 2 {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -232,11 +240,11 @@ func TestEventTooLarge(t *testing.T) {
 		return `{"event":"notifications:new","to":{"all":true},"data":` + head + strings.Repeat("x", pad) + tail + `}`
 	}
 	p, poster, _, _ := newPublisher(t, chat())
-	if got, err := p.Publish(t.Context(), request(t, raw(contract.MaxEventBytes)), ""); err != nil || got.Delivered != 5 {
+	if got, err := p.Publish(t.Context(), request(t, raw(contract.MaxEventBytes)), nil); err != nil || got.Delivered != 5 {
 		t.Errorf("128 KB: %+v, %v", got, err)
 	}
 	poster.posted = nil
-	_, err := p.Publish(t.Context(), request(t, raw(contract.MaxEventBytes+1)), "")
+	_, err := p.Publish(t.Context(), request(t, raw(contract.MaxEventBytes+1)), nil)
 	if e, ok := errors.AsType[*contract.ValidationError](err); !ok || !strings.HasPrefix(e.Error(), "data: 131072 bytes at most") || len(poster.posted) > 0 {
 		t.Errorf("128 KB and a byte: %v, posted to %d", err, len(poster.posted))
 	}
@@ -274,11 +282,12 @@ func TestPublishWithID(t *testing.T) {
 			}
 			released := false
 			p.Ledger = &fakeLedger{
-				begin: func(id, hash string, lease time.Time) ([]byte, error) {
-					if id != "p1" || hash != "h" || !lease.Equal(start.Add(maxInvocation+leaseReserve)) {
-						t.Errorf("begin %s %s %v", id, hash, lease)
+				begin: func(c Claim) (Record, error) {
+					const hash = "b56efe79" // sha256 of raw
+					if c.ID != "p1" || !strings.HasPrefix(c.Hash, hash) || c.Event != "notifications:new" || !c.Lease.Equal(start.Add(maxInvocation+leaseReserve)) {
+						t.Errorf("begin %+v", c)
 					}
-					return []byte(tt.stored)[:len(tt.stored):len(tt.stored)], tt.begin
+					return Record{Done: tt.stored != "", Answer: []byte(tt.stored)}, tt.begin
 				},
 				end: func(_ string, result []byte) error {
 					if string(result) != string(encode(answer)) {
@@ -288,14 +297,7 @@ func TestPublishWithID(t *testing.T) {
 				},
 				release: func(string) error { released = true; return nil },
 			}
-			if tt.stored == "" {
-				begin := p.Ledger.(*fakeLedger).begin
-				p.Ledger.(*fakeLedger).begin = func(id, hash string, lease time.Time) ([]byte, error) {
-					_, err := begin(id, hash, lease)
-					return nil, err
-				}
-			}
-			got, err := p.Publish(t.Context(), request(t, raw), "h")
+			got, err := p.Publish(t.Context(), request(t, raw), json.RawMessage(raw))
 			if got != tt.want || (err == nil) != (tt.wantErr == "") || err != nil && !strings.HasPrefix(err.Error(), tt.wantErr) {
 				t.Errorf("got %+v, %v\nwant %+v, %s", got, err, tt.want, tt.wantErr)
 			}

@@ -36,10 +36,10 @@ type Connection struct {
 
 // Socket is a connection as one of an audience: what a post needs to know of it.
 type Socket struct {
-	ID          string
-	UserID      string
-	Protocol    wire.Protocol
-	ConnectedAt time.Time
+	ID          string        `json:"id"`
+	UserID      string        `json:"user"`
+	Protocol    wire.Protocol `json:"protocol"`
+	ConnectedAt time.Time     `json:"connectedAt"`
 }
 
 // PresenceSocket is a connection's entry in its user's presence.
@@ -91,6 +91,7 @@ type Job struct {
 	Refuse   *Refuse      `json:"refuse,omitempty"`
 	Presence *PresenceJob `json:"presence,omitempty"`
 	Verify   *Verify      `json:"verify,omitempty"`
+	Fanout   *Fanout      `json:"fanout,omitempty"`
 }
 
 // Open sends a new Socket.IO client the packet without which it says nothing.
@@ -123,4 +124,17 @@ type PresenceJob struct {
 // Verify checks all sockets of a user and removes the dead.
 type Verify struct {
 	User string `json:"user"`
+}
+
+// Fanout posts a publish to a part of its audience: the shards that PartShards tells.
+type Fanout struct {
+	ID      string   `json:"id"`
+	Part    int      `json:"part"` // from 0
+	Parts   int      `json:"parts"`
+	Depth   int      `json:"depth"`             // invocations that have worked on this part before, one after another
+	BegunMS int64    `json:"begun"`             // when the publish was split, epoch milliseconds
+	Request []byte   `json:"request"`           // the publish request, to the byte: base64, because encoding/json would change JSON within JSON
+	Rooms   []string `json:"rooms,omitempty"`   // who is in them
+	All     bool     `json:"all,omitempty"`     // everybody
+	Sockets []Socket `json:"sockets,omitempty"` // and these
 }

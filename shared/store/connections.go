@@ -204,6 +204,11 @@ func (s *Connections) All(ctx context.Context, limit int) ([]realtime.Socket, er
 	return slices.Concat(shards[:]...), nil
 }
 
+// AllIn implements realtime.Everyone.
+func (s *Connections) AllIn(ctx context.Context, shard int) ([]realtime.Socket, error) {
+	return s.sockets(ctx, shard, 0, new(atomic.Int64))
+}
+
 // sockets lists a shard until all shards together have found more than limit.
 func (s *Connections) sockets(ctx context.Context, shard, limit int, found *atomic.Int64) (sockets []realtime.Socket, err error) {
 	for after := ""; limit == 0 || found.Load() <= int64(limit); {

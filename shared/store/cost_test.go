@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -100,16 +101,61 @@ func TestCosts(t *testing.T) {
 		s.costs(t, "disconnect before connect: end", write, 1, func() error { return s.Connections.End(ctx, c) })
 
 		s.costs(t, "publish with an id: begin", write, 1, func() error {
-			_, err := s.Ledger.Begin(ctx, "p1", "owner", strings.Repeat("h", 64), at(1))
+			_, err := s.Ledger.Begin(ctx, realtime.Claim{ID: "p1", Owner: "owner", Hash: strings.Repeat("h", 64), Event: "messages:new", Lease: at(1)})
 			return err
 		})
 		s.costs(t, "publish with an id: end", write, 1, func() error {
 			return s.Ledger.End(ctx, "p1", "owner", []byte(`{"id":"p1","event":"messages:new","matched":5,"delivered":5,"gone":0,"failed":0,"duplicate":false}`))
 		})
 		ok(t, s.Ledger.Release(ctx, "p1", "nobody"))
-		_, err := s.Ledger.Begin(ctx, "p2", "owner", "h", at(1))
+		_, err := s.Ledger.Begin(ctx, realtime.Claim{ID: "p2", Owner: "owner", Hash: "h", Lease: at(1)})
 		ok(t, err)
 		s.costs(t, "publish with an id: release", write, 1, func() error { return s.Ledger.Release(ctx, "p2", "owner") })
+	})
+}
+
+// TestCostOfSplitPublish: what a publish takes besides its listings. The status is a unit for up to 16 parts.
+func TestCostOfSplitPublish(t *testing.T) {
+	onEngines(t, func(t *testing.T, s *suite) {
+		ctx := t.Context()
+		const owner = "ABCDEFGHIJKLMNOPQRSTUVWXYZ" // crypto/rand.Text
+		write := units{Write: 1}
+		record := realtime.Record{
+			Answer: []byte(`{"id":"ABCDEFGHIJKLMNOPQRSTUVWXYZ","event":"notifications:new","matched":1000000,"delivered":0,"gone":0,"failed":0,"queued":1000000,"duplicate":false}`),
+			Parts:  realtime.Shards, Begun: start,
+		}
+		s.costs(t, "begin", write, 1, func() error {
+			_, err := s.Ledger.Begin(ctx, realtime.Claim{ID: owner, Owner: owner, Hash: strings.Repeat("h", 64), Event: "notifications:new", Lease: at(1)})
+			return err
+		})
+		s.costs(t, "split", write, 1, func() error { return s.Ledger.Split(ctx, owner, owner, record) })
+		s.costs(t, "end", write, 1, func() error { return s.Ledger.End(ctx, owner, owner, record.Answer) })
+		at := realtime.Part{Shards: 3, After: newID(), Delivered: 60_000, Gone: 1000, Failed: 1000}
+		for part := range realtime.Shards {
+			key := realtime.PartKey{ID: owner, Part: part}
+			s.costs(t, "begin part", write, 1, func() error {
+				_, err := s.Parts.Begin(ctx, key, owner, 0, start, start.Add(time.Minute))
+				return err
+			})
+			s.costs(t, "checkpoint", write, 1, func() error { return s.Parts.Save(ctx, key, owner, at) })
+			at.Done = true
+			s.costs(t, "end part", write, 1, func() error { return s.Parts.End(ctx, key, owner, at) })
+		}
+		s.costs(t, "finish", units{Write: 1, Read: 1}, 2, func() error {
+			_, err := s.Ledger.Finish(ctx, owner, start)
+			return err
+		})
+		s.costs(t, "finish again", units{Read: 1}, 1, func() error {
+			_, err := s.Ledger.Finish(ctx, owner, start)
+			if !errors.Is(err, realtime.ErrExists) {
+				t.Error(err)
+			}
+			return nil
+		})
+		s.costs(t, "status", units{Read: 1}, 1, func() error {
+			_, err := s.Ledger.Read(ctx, owner)
+			return err
+		})
 	})
 }
 

@@ -74,6 +74,7 @@ func calls() []call {
 			return none(t.Connections.DropRooms(ctx, c.ID, c.Rooms))
 		}},
 		{"Connections.All", func(ctx context.Context, t *store.Table) (any, error) { return t.Connections.All(ctx, 0) }},
+		{"Connections.AllIn", func(ctx context.Context, t *store.Table) (any, error) { return t.Connections.AllIn(ctx, 0) }},
 		{"Connections.Page", func(ctx context.Context, t *store.Table) (any, error) {
 			page, _, err := t.Connections.Page(ctx, 0, "")
 			return page, err
@@ -104,6 +105,7 @@ func calls() []call {
 			return none(t.Rooms.Delete(ctx, room, c.ID, start))
 		}},
 		{"Rooms.Sockets", func(ctx context.Context, t *store.Table) (any, error) { return t.Rooms.Sockets(ctx, room, 0) }},
+		{"Rooms.SocketsIn", func(ctx context.Context, t *store.Table) (any, error) { return t.Rooms.SocketsIn(ctx, room, 0) }},
 		{"Rooms.Without", func(ctx context.Context, t *store.Table) (any, error) { return t.Rooms.Without(ctx, c.ID, c.Rooms) }},
 		{"Participants.Allowed", func(ctx context.Context, t *store.Table) (any, error) {
 			return none(t.Participants.Allowed(ctx, "alice", "c1"))
@@ -117,7 +119,21 @@ func calls() []call {
 			return page, err
 		}},
 		{"Ledger.Begin", func(ctx context.Context, t *store.Table) (any, error) {
-			return t.Ledger.Begin(ctx, "p1", "me", secret, start)
+			return t.Ledger.Begin(ctx, claim("p1", "me", secret, start))
+		}},
+		{"Ledger.Split", func(ctx context.Context, t *store.Table) (any, error) {
+			return none(t.Ledger.Split(ctx, "p1", "me", realtime.Record{Answer: []byte(secret), Parts: 1}))
+		}},
+		{"Ledger.Finish", func(ctx context.Context, t *store.Table) (any, error) { return t.Ledger.Finish(ctx, "p1", start) }},
+		{"Ledger.Read", func(ctx context.Context, t *store.Table) (any, error) { return t.Ledger.Read(ctx, "p1") }},
+		{"Parts.Begin", func(ctx context.Context, t *store.Table) (any, error) {
+			return t.Parts.Begin(ctx, realtime.PartKey{ID: "p1"}, "me", 0, start, start)
+		}},
+		{"Parts.Save", func(ctx context.Context, t *store.Table) (any, error) {
+			return none(t.Parts.Save(ctx, realtime.PartKey{ID: "p1"}, "me", realtime.Part{}))
+		}},
+		{"Parts.End", func(ctx context.Context, t *store.Table) (any, error) {
+			return none(t.Parts.End(ctx, realtime.PartKey{ID: "p1"}, "me", realtime.Part{}))
 		}},
 		{"Ledger.End", func(ctx context.Context, t *store.Table) (any, error) {
 			return none(t.Ledger.End(ctx, "p1", "me", []byte(secret)))
@@ -243,8 +259,12 @@ func isFailure(t *testing.T, got any, err error) {
 		equal(t, len(got), 0)
 	case []string:
 		equal(t, len(got), 0)
-	case []byte:
-		equal(t, got == nil, true)
+	case realtime.Record:
+		equal(t, got, realtime.Record{})
+	case realtime.Part:
+		equal(t, got, realtime.Part{})
+	case contract.PublishStatus:
+		equal(t, got, contract.PublishStatus{})
 	default:
 		t.Errorf("a result of type %T", got)
 	}
@@ -314,15 +334,31 @@ func TestAnswersThatGetLost(t *testing.T) {
 		ok(t, table.Connections.Delete(ctx, c))
 		ok(t, table.Connections.End(ctx, c))
 
-		_, err = table.Ledger.Begin(ctx, "p1", "me", "h", at(1000))
+		_, err = table.Ledger.Begin(ctx, claim("p1", "me", "h", at(1000)))
 		ok(t, err)
 		ok(t, table.Ledger.End(ctx, "p1", "me", []byte("answer")))
-		result, err := table.Ledger.Begin(ctx, "p1", "other", "h", at(1000))
+		record, err := table.Ledger.Begin(ctx, claim("p1", "other", "h", at(1000)))
 		ok(t, err)
-		equal(t, string(result), "answer")
-		_, err = table.Ledger.Begin(ctx, "p2", "me", "h", at(1000))
+		equal(t, string(record.Answer), "answer")
+		_, err = table.Ledger.Begin(ctx, claim("p2", "me", "h", at(1000)))
 		ok(t, err)
 		ok(t, table.Ledger.Release(ctx, "p2", "me"))
+
+		_, err = table.Ledger.Begin(ctx, claim("p3", "me", "h", at(1000)))
+		ok(t, err)
+		ok(t, table.Ledger.Split(ctx, "p3", "me", realtime.Record{Answer: []byte(`{"matched":2}`), Parts: 1, Begun: start}))
+		part := realtime.PartKey{ID: "p3"}
+		_, err = table.Parts.Begin(ctx, part, "me", 0, start, at(1000))
+		ok(t, err)
+		ok(t, table.Parts.Save(ctx, part, "me", realtime.Part{Delivered: 1}))
+		ok(t, table.Parts.End(ctx, part, "me", realtime.Part{Delivered: 1}))
+		at1, err := table.Parts.Begin(ctx, part, "other", 1, start, at(1000))
+		ok(t, err)
+		equal(t, at1, realtime.Part{Delivered: 1})
+		ok(t, table.Parts.End(ctx, part, "other", realtime.Part{Delivered: 2, Done: true}))
+		if _, err := table.Ledger.Finish(ctx, "p3", start); err != nil && !errors.Is(err, realtime.ErrExists) {
+			t.Error(err)
+		}
 
 		sweep := leaseOf("me", 0, realtime.Shards, at(1000))
 		_, err = table.Timers.Begin(ctx, sweep, start)

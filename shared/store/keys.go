@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"example.org/realtime/shared/contract"
@@ -22,6 +23,7 @@ const (
 //	ROOM     conversation:<id>, group:<id>       c#<shard>#<connection>
 //	PART     conversation:<id>                   m#<user>
 //	PUBLISH  pub#<publish>                       #
+//	WORKER   pub#<publish>                       w#<part>
 //	SWEEP    sweep#/ws/app                       #
 //	BUDGET   presence#<second>                   #
 //
@@ -33,6 +35,7 @@ const (
 	roomPrefix        = "c#"
 	participantPrefix = "m#"
 	publishPrefix     = "pub#"
+	partPrefix        = "w#"
 	sweepPartition    = "sweep#" + contract.Namespace
 	budgetPrefix      = "presence#" // and the second, Unix time
 	alone             = "#"         // sort key of an item that has its partition for itself
@@ -57,8 +60,11 @@ func connectionKey(connection string) key {
 func userKey(user string) key { return key{contract.UserRoom(user), alone} }
 
 func roomKey(room, connection string) key {
-	return key{room, fmt.Sprintf("%s%x#%s", roomPrefix, realtime.Shard(connection), connection)}
+	return key{room, roomShard(realtime.Shard(connection)) + connection}
 }
+
+// roomShard is the part of a room's sort keys that a shard has.
+func roomShard(shard int) string { return fmt.Sprintf("%s%x#", roomPrefix, shard) }
 
 // roomConnection is the connection in a ROOM's sort key.
 func roomConnection(sk string) string { return sk[strings.LastIndexByte(sk, '#')+1:] }
@@ -68,5 +74,9 @@ func participantKey(conversation, user string) key {
 }
 
 func publishKey(publish string) key { return key{publishPrefix + publish, alone} }
+
+func partKey(p realtime.PartKey) key {
+	return key{publishPrefix + p.ID, partPrefix + strconv.Itoa(p.Part)}
+}
 
 func sweepKey() key { return key{sweepPartition, alone} }

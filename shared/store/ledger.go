@@ -4,6 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -23,49 +27,111 @@ const (
 
 type publishRow struct {
 	State  string `dynamodbav:"state"`
+	Event  string `dynamodbav:"event"`
 	Owner  string `dynamodbav:"owner"`
 	Lease  int64  `dynamodbav:"lease"` // s; no attribute when done
 	Hash   string `dynamodbav:"hash"`
 	Result string `dynamodbav:"result,omitempty"`
 	Exp    int64  `dynamodbav:"exp"`
+
+	// Of one that is split.
+	Parts    int   `dynamodbav:"parts,omitempty"`
+	Begun    int64 `dynamodbav:"begun,omitempty"`    // ms
+	Finished int64 `dynamodbav:"finished,omitempty"` // ms; no attribute before all parts are done
 }
 
-// Begin implements realtime.Ledger.
-func (l *Ledger) Begin(ctx context.Context, id, owner, hash string, lease time.Time) (result []byte, err error) {
+// Begin implements realtime.Ledger. What is there of a publish that was split stays: its parts may be at work.
+func (l *Ledger) Begin(ctx context.Context, c realtime.Claim) (realtime.Record, error) {
 	const op = "claim publish"
-	k := publishKey(id)
+	k := publishKey(c.ID)
 	now := l.now()
 	there, err := l.put(ctx, op, k, publishRow{
 		State: inflight,
-		Owner: owner,
-		Lease: lease.Unix(),
-		Hash:  hash,
+		Event: c.Event,
+		Owner: c.Owner,
+		Lease: c.Lease.Unix(),
+		Hash:  c.Hash,
 		Exp:   now.Add(contract.PublishIDTTL).Unix(),
 	}, &dynamodb.PutItemInput{
 		ConditionExpression: new("attribute_not_exists(#pk) OR #exp < :now OR" +
-			" (#state = :inflight AND #lease < :now AND #hash = :hash)"),
+			" (#state = :inflight AND #lease < :now AND #hash = :hash AND attribute_not_exists(#parts))"),
 		ExpressionAttributeValues: values{
 			":now":      number(now.Unix()),
 			":inflight": text(inflight),
-			":hash":     text(hash),
+			":hash":     text(c.Hash),
 		},
 	})
 	if !errors.Is(err, errCondition) {
-		return nil, err
+		return realtime.Record{}, err
 	}
 	var row publishRow
 	if err := decode(op, k, there, &row); err != nil {
-		return nil, err
+		return realtime.Record{}, err
 	}
+	record := realtime.Record{Done: row.State == done, Answer: []byte(row.Result), Parts: row.Parts, Begun: fromMillis(row.Begun)}
 	switch {
-	case row.Hash != hash:
-		return nil, realtime.ErrChanged
-	case row.State == done:
-		return []byte(row.Result), nil
-	case row.Owner == owner: // our own request, sent again by the SDK
-		return nil, nil
+	case row.Hash != c.Hash:
+		return realtime.Record{}, realtime.ErrChanged
+	case record.Done:
+		return record, nil
+	case row.Owner == c.Owner: // our own request, sent again by the SDK
+		return realtime.Record{}, nil
+	case row.Parts == 0 || row.Lease >= now.Unix():
+		return realtime.Record{}, realtime.ErrBusy
 	}
-	return nil, realtime.ErrBusy
+	if err := l.takeOver(ctx, op, k, row.Owner, values{":owner": text(c.Owner), ":lease": number(c.Lease.Unix())}); err != nil {
+		return realtime.Record{}, err
+	}
+	return record, nil
+}
+
+// takeOver gives an item whose lease is over to an owner, unless another was quicker. set is what is written, owner included.
+func (t *table) takeOver(ctx context.Context, op string, k key, before string, set values) error {
+	var assignments []string
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		assignments = append(assignments, "#"+name[1:]+" = "+name)
+	}
+	owner := set[":owner"]
+	set[":before"] = text(before)
+	there, err := t.update(ctx, op, k, &dynamodb.UpdateItemInput{
+		UpdateExpression:          new("SET " + strings.Join(assignments, ", ")),
+		ConditionExpression:       new("#owner = :before"),
+		ExpressionAttributeValues: set,
+	})
+	switch {
+	case !errors.Is(err, errCondition):
+		return err
+	case reflect.DeepEqual(there["owner"], owner): // our own request, sent again by the SDK
+		return nil
+	}
+	return realtime.ErrBusy
+}
+
+// Split implements realtime.Ledger. The record and its parts expire at the same second.
+func (l *Ledger) Split(ctx context.Context, id, owner string, r realtime.Record) error {
+	_, err := l.update(ctx, "split publish", publishKey(id), &dynamodb.UpdateItemInput{
+		UpdateExpression:    new("SET #result = :result, #parts = :parts, #begun = :begun, #exp = :exp"),
+		ConditionExpression: new("#owner = :owner"),
+		ExpressionAttributeValues: values{
+			":result": text(string(r.Answer)),
+			":parts":  number(r.Parts),
+			":begun":  number(millis(r.Begun)),
+			":exp":    number(publishExp(r.Begun)),
+			":owner":  text(owner),
+		},
+	})
+	return lost(err)
+}
+
+// publishExp is when a publish that was split at that time is forgotten, with its parts.
+func publishExp(begun time.Time) int64 { return begun.Add(contract.PublishIDTTL).Unix() }
+
+// lost is realtime.ErrBusy where another owner has the item.
+func lost(err error) error {
+	if errors.Is(err, errCondition) {
+		return realtime.ErrBusy
+	}
+	return err
 }
 
 // End implements realtime.Ledger.
@@ -79,16 +145,13 @@ func (l *Ledger) End(ctx context.Context, id, owner string, result []byte) error
 			":owner":  text(owner),
 		},
 	})
-	if errors.Is(err, errCondition) {
-		return realtime.ErrBusy
-	}
-	return err
+	return lost(err)
 }
 
 // Release implements realtime.Ledger. A claim that is lost, or done, stays as it is.
 func (l *Ledger) Release(ctx context.Context, id, owner string) error {
 	_, err := l.delete(ctx, "release publish", publishKey(id), &dynamodb.DeleteItemInput{
-		ConditionExpression:       new("#owner = :owner AND #state = :inflight"),
+		ConditionExpression:       new("#owner = :owner AND #state = :inflight AND attribute_not_exists(#parts)"),
 		ExpressionAttributeValues: values{":owner": text(owner), ":inflight": text(inflight)},
 	})
 	if errors.Is(err, errCondition) {
@@ -97,30 +160,99 @@ func (l *Ledger) Release(ctx context.Context, id, owner string) error {
 	return err
 }
 
+// Finish implements realtime.Ledger.
+func (l *Ledger) Finish(ctx context.Context, id string, at time.Time) (contract.PublishStatus, error) {
+	const op = "finish publish"
+	all, err := l.read(ctx, op, id)
+	switch {
+	case err != nil:
+		return contract.PublishStatus{}, err
+	case all.Finished != 0:
+		return contract.PublishStatus{}, realtime.ErrExists
+	case all.done < all.Parts:
+		return contract.PublishStatus{}, realtime.ErrBusy
+	}
+	_, err = l.update(ctx, op, publishKey(id), &dynamodb.UpdateItemInput{
+		UpdateExpression:          new("SET #finished = :finished"),
+		ConditionExpression:       new("attribute_exists(#parts) AND attribute_not_exists(#finished)"),
+		ExpressionAttributeValues: values{":finished": number(millis(at))},
+	})
+	switch {
+	case errors.Is(err, errCondition):
+		return contract.PublishStatus{}, realtime.ErrExists
+	case err != nil:
+		return contract.PublishStatus{}, err
+	}
+	all.Finished = millis(at)
+	return all.status(id), nil
+}
+
 // Read implements realtime.Publishes.
 func (l *Ledger) Read(ctx context.Context, id string) (contract.PublishStatus, error) {
-	const op = "read publish"
-	k := publishKey(id)
-	there, err := l.get(ctx, op, k, true)
+	all, err := l.read(ctx, "read publish", id)
 	if err != nil {
 		return contract.PublishStatus{}, err
 	}
-	var row publishRow
-	if err := decode(op, k, there, &row); err != nil {
-		return contract.PublishStatus{}, err
+	return all.status(id), nil
+}
+
+// publish is a publish with all of its parts.
+type publish struct {
+	publishRow
+	answer contract.Published // zero: none yet
+	done   int                // parts
+	counts realtime.Part      // of all parts
+}
+
+// read reads a publish and its parts, consistent. realtime.ErrNotFound: there is none, or it has expired.
+func (l *Ledger) read(ctx context.Context, op, id string) (p publish, err error) {
+	k := key{pk: publishKey(id).pk}
+	var rows []struct {
+		SK string `dynamodbav:"sk"`
+		publishRow
+		partCounts
 	}
-	if there == nil || l.expired(row.Exp) {
-		return contract.PublishStatus{}, realtime.ErrNotFound
+	if _, err := l.query(ctx, op, k, "", &dynamodb.QueryInput{ConsistentRead: new(true)}, &rows); err != nil { // 17 rows at most: one page
+		return publish{}, err
 	}
-	status := contract.PublishStatus{ID: id, State: contract.PublishInFlight}
-	if row.State != done {
-		return status, nil
+	found := false
+	for _, row := range rows {
+		switch {
+		case l.expired(row.Exp):
+		case row.SK == alone:
+			found, p.publishRow = true, row.publishRow
+		default:
+			p.counts.Delivered += row.Delivered
+			p.counts.Gone += row.Gone
+			p.counts.Failed += row.Failed
+			if row.Done {
+				p.done++
+			}
+		}
 	}
-	var answer contract.Published
-	if err := json.Unmarshal([]byte(row.Result), &answer); err != nil {
-		return contract.PublishStatus{}, failure(op, k, err)
+	if !found {
+		return publish{}, realtime.ErrNotFound
 	}
-	status.State, status.Event = contract.PublishDone, answer.Event
-	status.Matched, status.Delivered, status.Gone, status.Failed = answer.Matched, answer.Delivered, answer.Gone, answer.Failed
-	return status, nil
+	if p.Result != "" {
+		if err := json.Unmarshal([]byte(p.Result), &p.answer); err != nil {
+			return publish{}, failure(op, k, err)
+		}
+	}
+	return p, nil
+}
+
+func (p publish) status(id string) contract.PublishStatus {
+	s := contract.PublishStatus{ID: id, State: contract.PublishInFlight, Event: p.Event}
+	if p.Finished != 0 || p.Parts == 0 && p.State == done {
+		s.State = contract.PublishDone
+	}
+	s.Delivered, s.Gone, s.Failed = p.answer.Delivered, p.answer.Gone, p.answer.Failed
+	if p.Parts > 0 {
+		s.Delivered, s.Gone, s.Failed = p.counts.Delivered, p.counts.Gone, p.counts.Failed
+		if p.Finished == 0 {
+			s.Queued = max(0, p.answer.Matched-s.Delivered-s.Gone-s.Failed)
+		}
+	}
+	s.Matched = s.Delivered + s.Gone + s.Failed + s.Queued
+	return s
 }

@@ -11,14 +11,19 @@ import (
 	"example.org/realtime/shared/realtime"
 )
 
+func claim(id, owner, hash string, lease time.Time) realtime.Claim {
+	return realtime.Claim{ID: id, Owner: owner, Hash: hash, Event: "messages:new", Lease: lease}
+}
+
 func TestPublishIsStoredAsDocumented(t *testing.T) {
 	onEngines(t, func(t *testing.T, s *suite) {
-		_, err := s.Ledger.Begin(t.Context(), "order 7 #1/é", "me", "h1", start.Add(30*time.Second))
+		_, err := s.Ledger.Begin(t.Context(), claim("order 7 #1/é", "me", "h1", start.Add(30*time.Second)))
 		ok(t, err)
 		want := map[string]any{
 			"pk":    "pub#order 7 #1/é",
 			"sk":    "#",
 			"state": "inflight",
+			"event": "messages:new",
 			"owner": "me",
 			"lease": 1767323075.0,
 			"hash":  "h1",
@@ -37,9 +42,9 @@ func TestLedger(t *testing.T) {
 	onEngines(t, func(t *testing.T, s *suite) {
 		begin := func(t *testing.T, id, owner, hash, wantResult string, want error) {
 			t.Helper()
-			result, err := s.Ledger.Begin(t.Context(), id, owner, hash, lease)
-			if !errors.Is(err, want) || string(result) != wantResult {
-				t.Fatalf("Begin: %q, %v, want %q, %v", result, err, wantResult, want)
+			record, err := s.Ledger.Begin(t.Context(), claim(id, owner, hash, lease))
+			if !errors.Is(err, want) || string(record.Answer) != wantResult || record.Done != (wantResult != "") {
+				t.Fatalf("Begin: %+v, %v, want %q, %v", record, err, wantResult, want)
 			}
 		}
 		t.Run("done", func(t *testing.T) {
@@ -59,9 +64,9 @@ func TestLedger(t *testing.T) {
 		t.Run("done with an empty answer", func(t *testing.T) {
 			begin(t, "p2", "a", "h", "", nil)
 			ok(t, s.Ledger.End(t.Context(), "p2", "a", nil))
-			result, err := s.Ledger.Begin(t.Context(), "p2", "b", "h", lease)
-			if err != nil || result == nil || len(result) > 0 {
-				t.Errorf("%q, %v, want an empty result", result, err)
+			record, err := s.Ledger.Begin(t.Context(), claim("p2", "b", "h", lease))
+			if err != nil || !record.Done || len(record.Answer) > 0 {
+				t.Errorf("%+v, %v, want an empty answer", record, err)
 			}
 		})
 		t.Run("released", func(t *testing.T) {
@@ -119,12 +124,12 @@ func TestClaimsRace(t *testing.T) {
 				for n := range 8 {
 					owner := fmt.Sprintf("%d at %v", n, lease)
 					all = append(all, func() {
-						switch result, err := s.Ledger.Begin(t.Context(), id, owner, "h", lease); {
-						case err == nil && result == nil:
+						switch record, err := s.Ledger.Begin(t.Context(), claim(id, owner, "h", lease)); {
+						case err == nil && !record.Done:
 							claims.Add(1)
 							winner = owner
 						case !errors.Is(err, realtime.ErrBusy):
-							t.Errorf("%q, %v", result, err)
+							t.Errorf("%+v, %v", record, err)
 						}
 					})
 				}
@@ -139,9 +144,9 @@ func TestClaimsRace(t *testing.T) {
 			winner := race(start.Add(3 * time.Minute))
 			fails(t, s.Ledger.End(t.Context(), id, loser, []byte(loser)), realtime.ErrBusy)
 			ok(t, s.Ledger.End(t.Context(), id, winner, []byte(winner)))
-			result, err := s.Ledger.Begin(t.Context(), id, "late", "h", start.Add(time.Hour))
+			record, err := s.Ledger.Begin(t.Context(), claim(id, "late", "h", start.Add(time.Hour)))
 			ok(t, err)
-			equal(t, string(result), winner)
+			equal(t, string(record.Answer), winner)
 		}
 	})
 }
@@ -157,9 +162,9 @@ func TestStatusOfAPublish(t *testing.T) {
 			equal(t, got, want)
 		}
 		read(t, "s1", contract.PublishStatus{}, realtime.ErrNotFound)
-		_, err := s.Ledger.Begin(t.Context(), "s1", "a", "h", start.Add(30*time.Second))
+		_, err := s.Ledger.Begin(t.Context(), claim("s1", "a", "h", start.Add(30*time.Second)))
 		ok(t, err)
-		read(t, "s1", contract.PublishStatus{ID: "s1", State: "in_progress"}, nil)
+		read(t, "s1", contract.PublishStatus{ID: "s1", State: "in_progress", Event: "messages:new"}, nil)
 		ok(t, s.Ledger.End(t.Context(), "s1", "a", []byte(`{"id":"s1","event":"messages:new","matched":6,"delivered":3,"gone":2,"failed":1}`)))
 		read(t, "s1", contract.PublishStatus{ID: "s1", State: "done", Event: "messages:new", Matched: 6, Delivered: 3, Gone: 2, Failed: 1}, nil)
 		s.clock.Set(start.Add(24*time.Hour + time.Second))

@@ -3,10 +3,12 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"golang.org/x/sync/errgroup"
 
 	"example.org/realtime/shared/contract"
 	"example.org/realtime/shared/realtime"
@@ -95,33 +97,88 @@ func (r *Rooms) Delete(ctx context.Context, room, id string, at time.Time) error
 	return err
 }
 
-// Sockets implements realtime.Rooms. A list of at most limit is whole; a socket's ConnectedAt is up to a second late.
+// Sockets implements realtime.Rooms. A list of at most limit is whole; a socket's ConnectedAt is up to a second late. A room
+// that is more than a page, 1 MB or about 8 000 sockets, is read on in its shards side by side.
 func (r *Rooms) Sockets(ctx context.Context, room string, limit int) (sockets []realtime.Socket, err error) {
+	all := key{room, roomPrefix}
 	for after := ""; ; {
-		in := &dynamodb.QueryInput{ConsistentRead: new(true)}
-		if limit > 0 {
-			in.Limit = pageOf(limit + 1)
-		}
-		var rows []roomRow
-		next, err := r.query(ctx, "list room", key{room, roomPrefix}, after, in, &rows)
+		page, next, err := r.page(ctx, all, after, limit)
 		if err != nil {
 			return nil, err
 		}
-		for _, row := range rows {
-			if r.joined(row) {
-				sockets = append(sockets, realtime.Socket{
-					ID:          roomConnection(row.SK),
-					UserID:      row.User,
-					Protocol:    wire.Protocol(row.Protocol),
-					ConnectedAt: time.Unix(row.Exp, 0).Add(-membershipAge).UTC(),
-				})
-			}
+		sockets = append(sockets, page...)
+		switch {
+		case next == "" || limit > 0 && len(sockets) > limit:
+			return sockets, nil
+		case limit == 0:
+			rest, err := r.rest(ctx, room, next)
+			return append(sockets, rest...), err
 		}
-		if next == "" || limit > 0 && len(sockets) > limit {
+		after = next
+	}
+}
+
+// SocketsIn implements realtime.Rooms.
+func (r *Rooms) SocketsIn(ctx context.Context, room string, shard int) ([]realtime.Socket, error) {
+	return r.sockets(ctx, key{room, roomShard(shard)}, "")
+}
+
+// rest lists a room past a sort key.
+func (r *Rooms) rest(ctx context.Context, room, after string) ([]realtime.Socket, error) {
+	var shards [realtime.Shards][]realtime.Socket
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(queriesAtOnce)
+	for shard := realtime.Shard(roomConnection(after)); shard < realtime.Shards; shard++ {
+		from := after
+		after = ""
+		g.Go(func() (err error) {
+			shards[shard], err = r.sockets(ctx, key{room, roomShard(shard)}, from)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.Concat(shards[:]...), nil
+}
+
+// sockets lists the rows that begin with from, past the sort key after.
+func (r *Rooms) sockets(ctx context.Context, from key, after string) (sockets []realtime.Socket, err error) {
+	for {
+		page, next, err := r.page(ctx, from, after, 0)
+		if err != nil {
+			return nil, err
+		}
+		sockets = append(sockets, page...)
+		if next == "" {
 			return sockets, nil
 		}
 		after = next
 	}
+}
+
+// page lists some of the rows that begin with from: those in the room, of about limit if it is not 0.
+func (r *Rooms) page(ctx context.Context, from key, after string, limit int) (sockets []realtime.Socket, next string, err error) {
+	in := &dynamodb.QueryInput{ConsistentRead: new(true)}
+	if limit > 0 {
+		in.Limit = pageOf(limit + 1)
+	}
+	var rows []roomRow
+	next, err = r.query(ctx, "list room", from, after, in, &rows)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, row := range rows {
+		if r.joined(row) {
+			sockets = append(sockets, realtime.Socket{
+				ID:          roomConnection(row.SK),
+				UserID:      row.User,
+				Protocol:    wire.Protocol(row.Protocol),
+				ConnectedAt: time.Unix(row.Exp, 0).Add(-membershipAge).UTC(),
+			})
+		}
+	}
+	return sockets, next, nil
 }
 
 // Without implements realtime.Rooms.

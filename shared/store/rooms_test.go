@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -255,6 +256,71 @@ func TestSockets(t *testing.T) {
 		got, err := s.Rooms.Sockets(t.Context(), "conversation:nobody", 0)
 		ok(t, err)
 		equal(t, got, []realtime.Socket(nil))
+	})
+}
+
+// fill has n sockets join a room, several at a time. Their rows are about 450 bytes.
+func (s *suite) fill(t *testing.T, room string, n int) (all []realtime.Socket) {
+	t.Helper()
+	for i := range n {
+		socket := socketOf(connection(fmt.Sprintf("%0128d", i)))
+		socket.ConnectedAt = start.Truncate(time.Second)
+		all = append(all, socket)
+	}
+	var wg sync.WaitGroup
+	for chunk := range slices.Chunk(all, n/8+1) {
+		wg.Go(func() {
+			for _, socket := range chunk {
+				if err := s.Rooms.Join(t.Context(), room, socket, at(1)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return all
+}
+
+// TestLargeRoom: one of several pages is listed whole, and in its shards; each socket is in its own.
+func TestLargeRoom(t *testing.T) {
+	onEngines(t, func(t *testing.T, s *suite) {
+		large := fmt.Sprintf("conversation:%0128d", 1)
+		want := s.fill(t, large, 6000)
+		s.fill(t, large+"0", 20)
+		byID := func(a, b realtime.Socket) int { return strings.Compare(a.ID, b.ID) }
+		slices.SortFunc(want, byID)
+
+		s.meter.take()
+		got, err := s.Rooms.Sockets(t.Context(), large, 0)
+		ok(t, err)
+		spent, calls := s.meter.take()
+		slices.SortFunc(got, byID)
+		equal(t, got, want)
+		if calls < 3 || calls > 17 { // the first page, then the shards that it has left, of less than a page each
+			t.Errorf("%d queries", calls)
+		}
+
+		var inShards []realtime.Socket
+		for shard := range realtime.Shards {
+			in, err := s.Rooms.SocketsIn(t.Context(), large, shard)
+			ok(t, err)
+			for _, socket := range in {
+				if realtime.Shard(socket.ID) != shard {
+					t.Errorf("%s is in shard %d", socket.ID, shard)
+				}
+			}
+			inShards = append(inShards, in...)
+		}
+		slices.SortFunc(inShards, byID)
+		equal(t, inShards, want)
+		inRanges, calls := s.meter.take()
+		t.Logf("6 000 sockets: %v RRU at once, %v in 16 ranges", spent.Read, inRanges.Read)
+		if calls != realtime.Shards || inRanges.Read < spent.Read-realtime.Shards || inRanges.Read > spent.Read+realtime.Shards {
+			t.Errorf("in shards: %+v in %d calls, at once %+v", inRanges, calls, spent)
+		}
+		in, err := s.Rooms.SocketsIn(t.Context(), "conversation:nobody", 0)
+		ok(t, err)
+		equal(t, len(in), 0)
 	})
 }
 

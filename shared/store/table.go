@@ -41,6 +41,7 @@ type Table struct {
 	Rooms        *Rooms
 	Participants *Participants
 	Ledger       *Ledger
+	Parts        *Parts
 	Timers       *Timers
 	Budget       *Budget
 }
@@ -58,6 +59,7 @@ var (
 	_ realtime.Members         = (*Participants)(nil)
 	_ realtime.Ledger          = (*Ledger)(nil)
 	_ realtime.Publishes       = (*Ledger)(nil)
+	_ realtime.Parts           = (*Parts)(nil)
 	_ realtime.Timers          = (*Timers)(nil)
 	_ realtime.Budget          = (*Budget)(nil)
 )
@@ -71,6 +73,7 @@ func New(client API, name string, now func() time.Time) *Table {
 		Rooms:        &Rooms{t},
 		Participants: &Participants{t},
 		Ledger:       &Ledger{t},
+		Parts:        &Parts{t},
 		Timers:       &Timers{t},
 		Budget:       &Budget{t},
 	}
