@@ -26,7 +26,7 @@ func (p publishing) Publish(_ context.Context, req contract.Publish) (answer con
 		return answer, err
 	}
 	err = p.invoke("publish "+string(raw), 50*time.Second, true, func(ctx context.Context) (err error) {
-		answer, err = p.publisher.Publish(ctx, parsed, "")
+		answer, err = p.publisher.Publish(ctx, parsed, raw)
 		return err
 	})
 	return answer, err
