@@ -442,8 +442,7 @@ export interface PublishStatus {
   id: string;
   /** in_progress also when it died; it is done when its id is published again. */
   state: "in_progress" | "done";
-  /** None before the publish was answered. */
-  event?: string;
+  event: string;
   /** The sum of delivered, gone, failed and queued; when it is done, those that were there when their turn came. */
   matched: number;
   delivered: number;
