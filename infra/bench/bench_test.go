@@ -160,3 +160,16 @@ func TestHeard(t *testing.T) {
 		}
 	}
 }
+
+func TestBenchmark(t *testing.T) {
+	got := benchmark("BenchmarkWalk/20000-2   \t       5\t 904410230 ns/op\t     12.5 KB-heap\t        43.1 cpu-µs/connection\n")
+	want := map[string]string{"": "20000", "ns/op": "904410230", "KB-heap": "12.5", "cpu-µs/connection": "43.1"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	for _, line := range []string{"", "PASS", "ok  \texample.org/x\t1s", "Benchmark"} {
+		if got := benchmark(line); got != nil {
+			t.Errorf("%q: %v", line, got)
+		}
+	}
+}

@@ -37,6 +37,7 @@ var parts = []part{
 	{"connect", "Connecting, and 10 000 idle connections", connect},
 	{"rooms", "Rooms of 6 at 2 messages a second", rooms},
 	{"fanout", "A publish inline and split", fanout},
+	{"sweep", "Sweep of 100 000 connections", sweep},
 }
 
 func main() {

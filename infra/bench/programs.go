@@ -13,7 +13,12 @@ import (
 
 // program runs one of the programs below this folder and returns what it prints.
 func program(ctx context.Context, name string, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"run", "./infra/bench/" + name}, args...)...) //nolint:gosec // G204: our own
+	return tool(ctx, append([]string{"run", "./infra/bench/" + name}, args...)...)
+}
+
+// tool runs the go command.
+func tool(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // G204: our own
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	if err := cmd.Run(); err != nil {
@@ -59,4 +64,53 @@ func coldstart(ctx context.Context, b *bench) (string, error) {
 	}
 	return fmt.Sprintf("Each program as it is deployed, but for this machine's architecture, started %d times, all in turns. Ready: it asks for its first event. "+
 		"In Lambda a function of 256 MB has a fraction of a core once it runs.\n\n%s", rounds, out), nil
+}
+
+// sweep has tests of its own for what it does when; here they play 100 000 connections. Its benchmark tells what a walk takes.
+func sweep(ctx context.Context, b *bench) (string, error) {
+	const folder = "./infra/bench/sweep"
+	size := of(b, []string{"-connections", "100000", "-rps", "1000", "-per-worker", "20000"}, nil)
+	cycle, err := tool(ctx, append([]string{"test", "-v", "-count=1", "-timeout", "20m", "-run", "^TestCycle$", folder, "-args"}, size...)...)
+	if err != nil {
+		return "", fmt.Errorf("%w\n%s", err, cycle)
+	}
+	walks, err := tool(ctx, "test", "-run", "^$", "-bench", of(b, ".", "/^5000$"), "-benchtime", of(b, "5x", "1x"), folder)
+	if err != nil {
+		return "", fmt.Errorf("%w\n%s", err, walks)
+	}
+	var text strings.Builder
+	text.WriteString("The rules on the embedded table with a simulated clock, and a stub in the place of API Gateway: eleven minutes of a schedule that comes every minute.\n\n")
+	for line := range strings.Lines(string(cycle)) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "|") || strings.Contains(line, "connections, SWEEP_RPS=") {
+			text.WriteString(line + "\n")
+			if !strings.HasPrefix(line, "|") {
+				text.WriteString("\n")
+			}
+		}
+	}
+	text.WriteString("\nA worker that walks and verifies, without waiting for API Gateway:\n\n| connections | CPU, µs a connection | heap, KB |\n|--:|--:|--:|\n")
+	for line := range strings.Lines(string(walks)) {
+		values := benchmark(line)
+		if name, ok := values[""]; ok {
+			fmt.Fprintf(&text, "| %s | %s | %s |\n", name, values["cpu-µs/connection"], values["KB-heap"])
+		}
+	}
+	return text.String(), nil
+}
+
+// benchmark takes a line of go test -bench apart: values by their unit, and under "" what the benchmark's name ends with.
+func benchmark(line string) map[string]string {
+	words := strings.Fields(line)
+	if len(words) < 4 || !strings.HasPrefix(words[0], "Benchmark") {
+		return nil
+	}
+	name := words[0][strings.LastIndex(words[0], "/")+1:]
+	if i := strings.LastIndex(name, "-"); i > 0 {
+		name = name[:i] // the number of cores
+	}
+	values := map[string]string{"": name}
+	for i := 2; i+1 < len(words); i += 2 {
+		values[words[i+1]] = words[i]
+	}
+	return values
 }
