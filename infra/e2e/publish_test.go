@@ -217,7 +217,8 @@ func TestRefusedRequests(t *testing.T) {
 		},
 		s.controller: {
 			"control/errors/unknown-op": "op", "control/errors/missing-conversation": "conversationId", "control/errors/bad-user": "users[0]",
-			"control/errors/no-users": "users",
+			"control/errors/no-users": "users", "control/errors/no-group": "groupId", "control/errors/no-presence": "users",
+			"control/errors/deny-too-long": "denySeconds", "control/errors/nobody": "request",
 		},
 	}
 	for function, files := range tests {
