@@ -12,7 +12,6 @@ import (
 
 	"example.org/realtime/shared/contract"
 	"example.org/realtime/shared/realtime"
-	"example.org/realtime/shared/wire"
 )
 
 // Rooms are the ROOM rows: realtime.Rooms. The latest operation has the row whatever order they come in; of a join and
@@ -170,12 +169,7 @@ func (r *Rooms) page(ctx context.Context, from key, after string, limit int) (so
 	}
 	for _, row := range rows {
 		if r.joined(row) {
-			sockets = append(sockets, realtime.Socket{
-				ID:          roomConnection(row.SK),
-				UserID:      row.User,
-				Protocol:    wire.Protocol(row.Protocol),
-				ConnectedAt: time.Unix(row.Exp, 0).Add(-membershipAge).UTC(),
-			})
+			sockets = append(sockets, row.socket())
 		}
 	}
 	return sockets, next, nil
