@@ -38,8 +38,8 @@ type Gateway struct {
 	closed bool
 	conns  map[string]*conn
 
-	randMu sync.Mutex
-	rand   *rand.Rand // of Shuffle
+	randMu sync.Mutex // of cfg.Shuffle, and of
+	rand   *rand.Rand
 }
 
 // New checks cfg and returns a gateway that serves it. The caller ends it with Close.
@@ -190,13 +190,27 @@ func (g *Gateway) allowed() bool {
 	return g.limiter == nil || g.limiter.AllowN(g.cfg.Now(), 1)
 }
 
+// Shuffle is how long at most an invocation is held back at the moment.
+func (g *Gateway) Shuffle() time.Duration {
+	g.randMu.Lock()
+	defer g.randMu.Unlock()
+	return g.cfg.Shuffle.Jitter
+}
+
+// SetShuffle changes how long at most an invocation is held back from now on; 0 turns Config.Shuffle off.
+func (g *Gateway) SetShuffle(jitter time.Duration) {
+	g.randMu.Lock()
+	defer g.randMu.Unlock()
+	g.cfg.Shuffle.Jitter = jitter
+}
+
 // jitter draws how long the next invocation of a connection is held back.
 func (g *Gateway) jitter() time.Duration {
+	g.randMu.Lock()
+	defer g.randMu.Unlock()
 	if g.cfg.Shuffle.Jitter <= 0 {
 		return 0
 	}
-	g.randMu.Lock()
-	defer g.randMu.Unlock()
 	return time.Duration(g.rand.Int64N(int64(g.cfg.Shuffle.Jitter)))
 }
 

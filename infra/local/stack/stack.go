@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -75,6 +76,9 @@ type Options struct {
 	Table   table.Options
 	Lambda  lambda.Config
 	Gateway gateway.Config
+
+	// Beside serves paths, and what is below each, on the WebSocket API's port beside the stage.
+	Beside map[string]http.Handler
 
 	Progress func(string) // told what takes more than two seconds; nil for nobody
 	Log      *slog.Logger // nil is slog.Default
@@ -268,8 +272,21 @@ func (s *Stack) startGateway(l net.Listener) error {
 		return err
 	}
 	s.closers = append(s.closers, s.Gateway.Close)
-	s.serve(l, s.watched(s.Gateway))
+	s.serve(l, s.beside(s.watched(s.Gateway)))
 	return nil
+}
+
+// beside is h, with what Options.Beside has.
+func (s *Stack) beside(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for path, other := range s.options.Beside {
+			if r.URL.Path == path || strings.HasPrefix(r.URL.Path, path+"/") {
+				other.ServeHTTP(w, r)
+				return
+			}
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // logicalID of a function is the name that this stack's Invoke API and SAM CLI's both know it by.

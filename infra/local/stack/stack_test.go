@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -336,5 +337,22 @@ func TestProgress(t *testing.T) {
 	s.progress("nothing much")()
 	if len(told) != 0 {
 		t.Errorf("told %q", told)
+	}
+}
+
+// What is beside the stage is served with what is below it, and everything else is the gateway's.
+func TestBeside(t *testing.T) {
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	s := &Stack{options: Options{Beside: map[string]http.Handler{"/page": page}}}
+	h := s.beside(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	for path, want := range map[string]int{
+		"/page": http.StatusTeapot, "/page/": http.StatusTeapot, "/page/a/b": http.StatusTeapot,
+		"/pages": http.StatusForbidden, "/local": http.StatusForbidden, "/": http.StatusForbidden, "//page": http.StatusForbidden,
+	} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1"+path, nil))
+		if w.Code != want {
+			t.Errorf("%s: %d, want %d", path, w.Code, want)
+		}
 	}
 }
