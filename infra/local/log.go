@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"example.org/realtime/infra/local/console"
 	"example.org/realtime/infra/local/gateway"
 	"example.org/realtime/infra/local/lambda"
 )
@@ -107,7 +108,7 @@ func errorText(err error) string {
 
 // invocation tells one run of a function.
 func (l *log) invocation(i lambda.Invocation) {
-	connection, subject := about(i.Payload)
+	connection, subject := console.Subject(i.Payload)
 	details := []string{fmt.Sprintf("%d ms", i.Duration.Milliseconds())}
 	if subject != "" {
 		details = append([]string{subject}, details...)
@@ -131,35 +132,6 @@ func (l *log) invocation(i lambda.Invocation) {
 		details = append(details, "failed: "+strings.ReplaceAll(i.Error, "\n", " "))
 	}
 	l.line(connection, i.Function, "%s", strings.Join(details, ", "))
-}
-
-// about finds in an event the connection it is about and what is to be done: the names, never the data.
-func about(payload []byte) (connection, subject string) {
-	var e struct {
-		RequestContext struct {
-			ConnectionID string `json:"connectionId"`
-		} `json:"requestContext"`
-		Event string                     `json:"event"`
-		Op    string                     `json:"op"`
-		Job   map[string]json.RawMessage `json:"job"`
-	}
-	if json.Unmarshal(payload, &e) != nil {
-		return "", ""
-	}
-	connection = e.RequestContext.ConnectionID
-	for name, raw := range e.Job {
-		subject = name
-		var job struct{ Connection, User string }
-		if json.Unmarshal(raw, &job) == nil && job.Connection != "" {
-			connection = job.Connection
-		} else if job.User != "" {
-			subject += " of " + job.User
-		}
-	}
-	if subject == "" {
-		subject = e.Event + e.Op
-	}
-	return connection, subject
 }
 
 // runtimeError is how aws-lambda-go writes the error that a function returns, which invocation tells.
@@ -188,7 +160,7 @@ func (l *log) output(function, text string) {
 		delete(record, known)
 	}
 	if message == "invocation" {
-		for _, known := range []string{"event", "op", "job"} { // about has them
+		for _, known := range []string{"event", "op", "job"} { // console.Subject has them
 			delete(record, known)
 		}
 		if record["outcome"] == "ok" {

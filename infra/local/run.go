@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
+	"example.org/realtime/infra/local/console"
 	"example.org/realtime/infra/local/faults"
 	"example.org/realtime/infra/local/stack"
 )
@@ -25,6 +27,7 @@ func (c *command) stack(ctx context.Context, _ []string) error {
 	options.Log = l.logger()
 	options.Progress = func(line string) { c.say("%s", strings.TrimSpace(line)) }
 
+	page := c.console(&options)
 	begun := c.now()
 	s, err := stack.Start(ctx, options)
 	if err != nil {
@@ -33,8 +36,14 @@ func (c *command) stack(ctx context.Context, _ []string) error {
 		}
 		return err
 	}
+	var watching sync.WaitGroup
+	if page != nil {
+		page.Attach(s)
+		watching.Go(func() { page.Run(ctx) })
+	}
 	c.welcome(s, options, c.now().Sub(begun))
 	<-ctx.Done()
+	watching.Wait()
 
 	c.say("ending; Ctrl-C again to force it")
 	orderly, cancel := context.WithTimeout(c.force, closeTime)
@@ -46,6 +55,16 @@ func (c *command) stack(ctx context.Context, _ []string) error {
 	return nil
 }
 
+// console is the page of the stack that starts with the options. There is none, nil, where others than this machine could reach it.
+func (c *command) console(o *stack.Options) *console.Console {
+	if !console.Loopback(o.Host) {
+		return nil
+	}
+	page := console.New(console.Config{Token: c.mint, Now: c.now})
+	page.Wire(o)
+	return page
+}
+
 // welcome says where everything is and what to type next.
 func (c *command) welcome(s *stack.Stack, o stack.Options, took time.Duration) {
 	where := "in memory, gone when this ends"
@@ -54,6 +73,10 @@ func (c *command) welcome(s *stack.Stack, o stack.Options, took time.Duration) {
 		where = "as DYNAMODB_ENDPOINT says"
 	case o.DynamoDBLocal:
 		where = "DynamoDB Local, in memory"
+	}
+	page := strings.TrimSuffix(s.ConnectionsEndpoint, "/"+stack.Stage) + console.Path
+	if o.Beside == nil {
+		page = "off, because BIND lets others in"
 	}
 	wrong := ""
 	if f := s.Faults.Get(); f != (faults.Config{}) {
@@ -66,6 +89,7 @@ The system is up, after %.1f s:
   @connections    %s
   Invoke API      %s
   table %-9s %s (%s)
+  console         %s
 %s
 Next, in another terminal:
 
@@ -76,7 +100,7 @@ Next, in another terminal:
 
 Ctrl-C ends everything.
 
-`, took.Seconds(), s.URL, s.ConnectionsEndpoint+"/@connections/{id}", s.LambdaEndpoint, s.TableName, s.DynamoDBEndpoint, where, wrong) // nobody to tell
+`, took.Seconds(), s.URL, s.ConnectionsEndpoint+"/@connections/{id}", s.LambdaEndpoint, s.TableName, s.DynamoDBEndpoint, where, page, wrong) // nobody to tell
 }
 
 // oneLine makes several errors one.

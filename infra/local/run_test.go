@@ -221,3 +221,28 @@ func TestLog(t *testing.T) {
 		}
 	}
 }
+
+// The console is there for this machine alone.
+func TestConsoleIsOffWhereOthersReachIt(t *testing.T) {
+	for host, want := range map[string]bool{"": true, "127.0.0.1": true, "0.0.0.0": false, "192.168.7.1": false} {
+		o := stack.Options{Host: host}
+		page := (&command{now: time.Now}).console(&o)
+		if got := page != nil && o.Beside != nil; got != want || !want && o.Gateway.Observe != nil {
+			t.Errorf("BIND=%s: console %v", host, got)
+		}
+	}
+}
+
+func TestMint(t *testing.T) {
+	c := &command{now: time.Now}
+	if token, err := c.mint("alice", time.Minute); err != nil || strings.Count(token, ".") != 2 {
+		t.Errorf("%q, %v", token, err)
+	}
+	if _, err := c.mint("a/b", time.Minute); err == nil || !strings.HasPrefix(err.Error(), `user: "a/b" cannot be a user id: use `) {
+		t.Errorf("%v", err)
+	}
+	c.environ = []string{"JWT_JWKS_URL=https://issuer.example/keys"}
+	if _, err := c.mint("alice", time.Minute); err == nil || !strings.HasPrefix(err.Error(), "JWT_JWKS_URL says whose tokens are taken") {
+		t.Errorf("%v", err)
+	}
+}

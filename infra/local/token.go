@@ -28,6 +28,16 @@ func (c *command) token(_ context.Context, args []string) error {
 	return err
 }
 
+// mint makes a token for the console's clients, unless this stack takes only those of somebody else.
+func (c *command) mint(user string, ttl time.Duration) (string, error) {
+	for _, name := range []string{"JWT_PUBLIC_KEY", "JwtPublicKey", "JwtPublicKeyArn", "JWT_JWKS_URL", "JwtJwksUrl", "JwtSecretArn"} {
+		if c.getenv(name) != "" {
+			return "", fmt.Errorf("%s says whose tokens are taken: paste one of that issuer as a token of your own", name)
+		}
+	}
+	return c.sign(user, ttl)
+}
+
 // sign makes a token that the local stack accepts: with JWT_SECRET, if that is set for both, else with the local secret.
 func (c *command) sign(user string, ttl time.Duration) (string, error) {
 	if !contract.ValidID(user) {

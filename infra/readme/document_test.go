@@ -126,7 +126,7 @@ func source(t *testing.T, path string) string {
 	return string(text)
 }
 
-// A link leads to a heading that is there, and what looks like a path of the repository is one.
+// A link leads to a heading or a file that is there, and what looks like a path of the repository is one.
 func TestLinksAndPaths(t *testing.T) {
 	d := read(t)
 	anchors := map[string]bool{}
@@ -135,7 +135,8 @@ func TestLinksAndPaths(t *testing.T) {
 		anchors["#"+regexp.MustCompile(`[^a-z0-9_-]`).ReplaceAllString(anchor, "")] = true
 	}
 	for _, m := range regexp.MustCompile(`\]\(([^)]*)\)`).FindAllStringSubmatch(fencePattern.ReplaceAllString(d.text, ""), -1) {
-		if !anchors[m[1]] && !strings.HasPrefix(m[1], "https://aws.amazon.com/") { // whose pages nobody can look at here
+		_, missing := os.Stat(filepath.Join(root, filepath.FromSlash(m[1])))                         // a picture
+		if !anchors[m[1]] && missing != nil && !strings.HasPrefix(m[1], "https://aws.amazon.com/") { // whose pages nobody can look at here
 			t.Errorf("%s leads nowhere", m[1])
 		}
 	}
