@@ -28,7 +28,7 @@ quote = '$(subst ','\'',$1)'
 need = $(if $(call given,$1),,$(error usage: make $2))
 
 .DEFAULT_GOAL := help
-.PHONY: help run token client publish participants test sim fuzz check lint race signatures dynamodb sam samples sam-e2e sam-invoke socketio contract contract-check readme bench bill sizes build .build/sam tools clean
+.PHONY: help run token client publish participants test sim fuzz check lint race signatures dynamodb sam samples sam-e2e sam-invoke socketio console screenshots contract contract-check readme bench bill sizes build .build/sam tools clean
 
 help: ## List what there is to do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,7 +73,7 @@ fuzz: ## Every fuzz target for FUZZTIME=30s
 	done
 
 check: ## Everything that CI checks after make test
-	@infra/tools/steps lint signatures sam sizes samples sam-e2e dynamodb race socketio contract-check readme
+	@infra/tools/steps lint signatures sam sizes samples sam-e2e dynamodb race socketio console contract-check readme
 
 lint: $(GOLANGCI_LINT) ## golangci-lint, import rules included
 	$(GOLANGCI_LINT) run
@@ -107,14 +107,27 @@ sam-e2e: .build/sam ## End-to-end tests of the functions behind SAM CLI's Invoke
 sam-invoke: .build/sam ## SAM CLI's Invoke service without Docker, for LAMBDA_ENDPOINT=http://127.0.0.1:3003 make run
 	@$(SAM_CLI)/python infra/tools/sam_invoke.py
 
+need-chromium = test -x $(CHROMIUM) || { echo "$(CHROMIUM) is missing: install Chromium (apt-get install chromium), or set CHROMIUM"; exit 1; }
+
 # A hundred thousand packets are enough to meet every difference that the test lists; the checked-in ones are a sample.
 socketio: $(PYTHON_CLIENT) infra/e2e/socketio/node_modules infra/tools/parser/node_modules ## The stock clients end to end, the packets against the reference parser
-	@test -x $(CHROMIUM) || { echo "$(CHROMIUM) is missing: install Chromium (apt-get install chromium), or set CHROMIUM"; exit 1; }
+	@$(need-chromium)
 	@mkdir -p .build
 	node infra/tools/parser/corpus.js | diff - shared/wire/testdata/socketio.jsonl
 	node infra/tools/parser/corpus.js 100000 1 > .build/socketio.jsonl
 	SOCKET_IO_CORPUS=$(abspath .build/socketio.jsonl) go test -count=1 ./shared/wire
 	SOCKETIO_CLIENTS=1 CHROMIUM=$(CHROMIUM) PYTHON_SOCKETIO=$(abspath $(PYTHON_CLIENT)/python) go test -count=1 ./infra/e2e/socketio
+
+console: infra/e2e/console/node_modules ## The console in Chromium: every view and action, and what it costs beside many events
+	@$(need-chromium)
+	CONSOLE=1 CHROMIUM=$(CHROMIUM) go test -count=1 ./infra/e2e/console
+
+# Of every view; those that this repository has are taken anew.
+SCREENSHOTS := infra/local/console/screenshots
+screenshots: infra/e2e/console/node_modules ## The README's pictures of the console, from the test that makes them
+	@$(need-chromium)
+	CONSOLE=1 CHROMIUM=$(CHROMIUM) CONSOLE_SCREENSHOTS=$(abspath .build/screenshots) go test -count=1 -run '^TestConsole$$' ./infra/e2e/console
+	for picture in $(notdir $(wildcard $(SCREENSHOTS)/*.png)); do cp .build/screenshots/$$picture $(SCREENSHOTS)/; done
 
 contract: ## Write events/contract (JSON Schema, AsyncAPI, TypeScript) from shared/contract
 	go run ./infra/contract
@@ -124,7 +137,7 @@ contract-check: infra/contract/check/node_modules ## events/contract in the hand
 	cd infra/contract/check && for version in typescript typescript-5.0; do node node_modules/$$version/bin/tsc -p . || exit 1; done
 	cd infra/contract/check && node schemas.js && node asyncapi.js
 
-infra/e2e/socketio/node_modules infra/tools/parser/node_modules infra/contract/check/node_modules infra/bench/node/node_modules infra/bench/poster/node/node_modules: %/node_modules: %/package-lock.json
+infra/e2e/socketio/node_modules infra/e2e/console/node_modules infra/tools/parser/node_modules infra/contract/check/node_modules infra/bench/node/node_modules infra/bench/poster/node/node_modules: %/node_modules: %/package-lock.json
 	npm ci --silent --no-audit --no-fund --prefix $*
 	@touch $@
 
