@@ -20,6 +20,7 @@ type published struct {
 	Delivered int    `json:"delivered"`
 	Gone      int    `json:"gone"`
 	Failed    int    `json:"failed"`
+	Queued    int    `json:"queued"`
 	Duplicate bool   `json:"duplicate"`
 }
 
@@ -62,7 +63,7 @@ func (s *system) send(request string) (published, error) {
 	if err := decoder.Decode(&p); err != nil {
 		return p, fmt.Errorf("%s: %w", answer, err)
 	}
-	if p.Matched != p.Delivered+p.Gone+p.Failed {
+	if p.Matched != p.Delivered+p.Gone+p.Failed+p.Queued {
 		return p, fmt.Errorf("the counts do not add up: %s", answer)
 	}
 	return p, nil
