@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,7 +63,7 @@ func TestFailedPosts(t *testing.T) {
 	}
 }
 
-// A socket that is told to disconnect and cannot be closed has been told.
+// A socket that is told to disconnect and cannot be closed counts as failed, although it has been told.
 func TestFailedClose(t *testing.T) {
 	s := suite(t)
 	l := s.onThisMachine(t)
@@ -74,7 +75,10 @@ func TestFailedClose(t *testing.T) {
 		}
 		return gateway.Fault{}
 	})
-	s.delivers(t, 1, "system:disconnect", `{"reason":"kick"}`, to(alice))
+	want := published{Event: "system:disconnect", Matched: 1, Failed: 1}
+	if p := s.publish(t, "system:disconnect", `{"reason":"kick"}`, to(alice)); p != want {
+		t.Errorf("%+v, want %+v", p, want)
+	}
 	c.exactly("system:disconnect", `{"reason":"kick"}`)
 	c.succeed("presence:heartbeat", "")
 }
@@ -103,7 +107,7 @@ func TestPublishFindsSocketGone(t *testing.T) {
 	if l.row(t, connectionKey(a.id)) == nil {
 		t.Error("a connection was removed that may be in its handshake")
 	}
-	l.age(t, a, time.Minute)
+	l.age(t, a, time.Minute, "conversation:"+conversation)
 	if p := s.publish(t, "messages:new", data, ""); p != want {
 		t.Errorf("%+v, want %+v", p, want)
 	}
@@ -115,7 +119,26 @@ func TestPublishFindsSocketGone(t *testing.T) {
 	s.delivers(t, 1, "messages:new", data, "")
 }
 
-// A socket that was taken for gone, and lives, is closed when it speaks: nobody stays connected and deaf.
+// A socket that is taken for gone, and lives, is closed, so that its client comes back.
+func TestSocketTakenForGone(t *testing.T) {
+	s := apart(t)
+	l := s.onThisMachine(t)
+	alice := unique("alice-")
+	a := s.connect(t, alice)
+	l.age(t, a, time.Minute)
+	l.failPosts(t, a.id, gateway.Fault{Status: http.StatusGone})
+	if p := s.publish(t, "notifications:new", notice("k"), to(alice)); p.Gone != 1 {
+		t.Errorf("%+v", p)
+	}
+	if got := a.awaitClose(); got != closedByServer {
+		t.Errorf("closed with %v", got)
+	}
+	back := s.connect(t, alice)
+	s.delivers(t, 1, "notifications:new", notice("k"), to(alice))
+	back.exactly("notifications:new", notice("k"))
+}
+
+// One that cannot be closed either is closed when it speaks: nobody stays connected and deaf.
 func TestDeafSocketIsClosed(t *testing.T) {
 	s := apart(t)
 	l := s.onThisMachine(t)
@@ -128,12 +151,19 @@ func TestDeafSocketIsClosed(t *testing.T) {
 			a := s.connect(t, alice)
 			b.presence("alice is here", alice, online(1))
 			l.age(t, a, time.Minute)
-			l.failPosts(t, a.id, gateway.Fault{Status: http.StatusGone})
+			var alive atomic.Bool
+			l.failManagement(t, a.id, func(string) gateway.Fault {
+				if alive.Load() {
+					return gateway.Fault{}
+				}
+				return gateway.Fault{Status: http.StatusGone} // to the close as well, which would have it come back at once
+			})
 			if p := s.publish(t, "notifications:new", notice("k"), to(alice)); p.Gone != 1 {
 				t.Errorf("%+v", p)
 			}
 			b.presence("alice is taken for gone", alice, offline)
 			eventually(t, "its row is deleted", func() bool { return l.row(t, connectionKey(a.id)) == nil })
+			alive.Store(true)
 			a.send(`{"event":"` + event + `","data":` + data + `,"id":1}`)
 			if got := a.awaitClose(); got != closedByServer {
 				t.Errorf("closed with %v", got)

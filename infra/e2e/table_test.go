@@ -9,6 +9,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"example.org/realtime/shared/contract"
 )
 
 // What tests do to the table themselves, by the keys and attributes of shared/store.
@@ -64,11 +66,14 @@ func (l *local) set(t *testing.T, key item, to int64, path ...string) {
 	}
 }
 
-// age makes a connection older, so that a test does not have to wait: until it is 15 s old, that API Gateway does not know it may
-// mean that its handshake is not over.
-func (l *local) age(t *testing.T, c *client, by time.Duration) {
+// age makes a connection, and its rows in those rooms, older, so that a test does not have to wait: until it is 15 s old, that API Gateway
+// does not know it may mean that its handshake is not over.
+func (l *local) age(t *testing.T, c *client, by time.Duration, rooms ...string) {
 	t.Helper()
-	since := time.Now().Add(-by).UnixMilli()
-	l.set(t, connectionKey(c.id), since, "connectedAt")
-	l.set(t, key("user:"+c.user, "#"), since, "s#"+c.id, "connectedAt")
+	since := time.Now().Add(-by)
+	l.set(t, connectionKey(c.id), since.UnixMilli(), "connectedAt")
+	l.set(t, key("user:"+c.user, "#"), since.UnixMilli(), "s#"+c.id, "connectedAt")
+	for _, room := range rooms {
+		l.set(t, key(room, "c#"+shard(c.id)+"#"+c.id), since.Add(contract.MaxConnectionAge+10*time.Minute).Unix(), "exp")
+	}
 }
