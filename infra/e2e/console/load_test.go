@@ -31,7 +31,7 @@ import (
 
 var (
 	connections = flag.Int("connections", 300, "connections beside which the page is measured")
-	events      = flag.Int("events", 1000, "events a second beside which the page is measured")
+	events      = flag.Int("events", 500, "events a second beside which the page is measured")
 )
 
 // serving is the environment variable with which this test's program is the server: a process has too few files for both ends of
