@@ -3,13 +3,11 @@ package e2e
 import (
 	"context"
 	"flag"
-	"fmt"
-	"os"
-	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"example.org/realtime/infra/e2e/leaks"
 )
 
 // patience is how long a test waits for what has to happen, on a machine that has other things to do as well.
@@ -34,34 +32,12 @@ func suite(t *testing.T) *system {
 
 func TestMain(m *testing.M) {
 	_ = flag.Set("test.parallel", "32") // those that run in parallel wait more than they work; the command line has the last word
-	code := m.Run()
-	if shared.system != nil {
-		if err := shared.close(); err != nil {
-			fmt.Fprintln(os.Stderr, "the system did not end cleanly:", err)
-			code = max(code, 1)
+	leaks.Main(m, func() error {
+		if shared.system == nil {
+			return nil
 		}
-	}
-	if left := leaked(); left != "" && code == 0 {
-		fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+left)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// leaked returns the stacks of goroutines of this repository that have outlived the tests, after a while for those about to end.
-func leaked() string {
-	all := make([]byte, 1<<20)
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		var left []string
-		for stack := range strings.SplitSeq(string(all[:runtime.Stack(all, true)]), "\n\n") {
-			if strings.Contains(stack, "example.org/realtime/infra") && !strings.Contains(stack, ".TestMain(") {
-				left = append(left, stack)
-			}
-		}
-		if len(left) == 0 || time.Now().After(deadline) {
-			return strings.Join(left, "\n\n")
-		}
-	}
+		return shared.close()
+	})
 }
 
 // eventually waits for a condition.
