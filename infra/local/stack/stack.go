@@ -187,9 +187,9 @@ func (s *Stack) listen(ctx context.Context, setting string, port int) (net.Liste
 	return l, nil
 }
 
-// serve answers on a listener until Close.
+// serve answers on a listener until Close. Nothing here asks who calls, so that what another site's page has a browser post is refused.
 func (s *Stack) serve(l net.Listener, h http.Handler) {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: http.NewCrossOriginProtection().Handler(h), ReadHeaderTimeout: 10 * time.Second}
 	s.servers = append(s.servers, server)
 	s.serving.Go(func() { _ = server.Serve(l) }) // ends with Close
 }

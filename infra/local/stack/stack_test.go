@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -353,6 +354,32 @@ func TestBeside(t *testing.T) {
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1"+path, nil))
 		if w.Code != want {
 			t.Errorf("%s: %d, want %d", path, w.Code, want)
+		}
+	}
+}
+
+// A page of another site that is open in a browser on this machine can have no function invoked, no item written and nothing posted.
+func TestPagesOfOtherSites(t *testing.T) {
+	s := start(t, Options{})
+	for _, url := range []string{
+		s.LambdaEndpoint + "/2015-03-31/functions/echo/invocations", s.DynamoDBEndpoint, s.ConnectionsEndpoint + "/@connections/L0SM9cOFvHcCIhw=",
+	} {
+		for _, header := range []string{"Sec-Fetch-Site: cross-site", "Origin: https://example.com"} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			name, value, _ := strings.Cut(header, ": ")
+			req.Header.Set(name, value)
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if resp.StatusCode != http.StatusForbidden || !strings.Contains(string(body), "cross-origin") {
+				t.Errorf("%s, %s: %d %s", url, header, resp.StatusCode, body)
+			}
 		}
 	}
 }
