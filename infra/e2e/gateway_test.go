@@ -108,7 +108,7 @@ func TestLostDisconnect(t *testing.T) {
 func TestIdleAndLife(t *testing.T) {
 	t.Parallel()
 	s := own(t, func(o *stack.Options) {
-		o.Gateway.Timers = gateway.Timers{Idle: 3 * time.Second, Life: 10 * time.Second}
+		o.Gateway.Timers = gateway.Timers{Idle: 8 * time.Second, Life: 20 * time.Second}
 	})
 	alice, bob := unique("alice-"), unique("bob-")
 	b := s.connect(t, bob)
