@@ -18,7 +18,8 @@ func program(ctx context.Context, name string, args ...string) ([]byte, error) {
 
 // tool runs the go command.
 func tool(ctx context.Context, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // G204: our own
+	cmd := exec.CommandContext(ctx, "go", args...)       //nolint:gosec // G204: our own
+	cmd.Env = append(os.Environ(), "NODE_NO_WARNINGS=1") // of the SDK for JavaScript, about the age of Node
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	if err := cmd.Run(); err != nil {

@@ -30,7 +30,7 @@ const slow = 250
 // rooms measures how many rooms a machine carries, and a Socket.IO server in Node beside it.
 func rooms(ctx context.Context, b *bench) (string, error) {
 	var text strings.Builder
-	fmt.Fprintf(&text, "Each room gets a message of 300 bytes every %s, for %s; latency from the publish to the frame at a client. The number of rooms doubles until the p99 is above "+
+	fmt.Fprintf(&text, "Each room gets a message of 300 bytes every %s, for %s; latency from the publish to the frame at a client. There are more rooms each time, until the p99 is above "+
 		"%d ms. The Node server is one process with everything in its memory and nothing to keep, verify or clean up: it shows what the clients and the machine can do, "+
 		"not what this service should be.\n\n"+
 		"| system | rooms | messages a second | deliveries a second | p50 ms | p99 ms | lost |\n|---|--:|--:|--:|--:|--:|--:|\n", interval, b.talk(), slow)
@@ -91,10 +91,11 @@ func (b *bench) roomsOfNode(ctx context.Context, folder string) (lines string, e
 	}, func(n int) error { return post(ctx, client, server.url+"/publish", message(n)) })
 }
 
-// more doubles the rooms until they are too many.
+// more takes more and more rooms until they are too many.
 func (b *bench) more(ctx context.Context, name string, s *swarm, open func(from, to int) error, say func(room int) error) (string, error) {
 	var lines strings.Builder
-	for from, to := 0, of(b, 25, 2); to <= of(b, 1600, 4); from, to = to, 2*to {
+	from := 0
+	for _, to := range of(b, []int{25, 50, 100, 150, 200, 300, 400, 800, 1600}, []int{2, 4}) {
 		if err := open(from, to); err != nil {
 			return lines.String(), err
 		}
@@ -116,6 +117,7 @@ func (b *bench) more(ctx context.Context, name string, s *swarm, open func(from,
 		if p99 > slow {
 			break
 		}
+		from = to
 	}
 	return lines.String(), nil
 }

@@ -113,7 +113,7 @@ type flows map[string]rig.Reading
 // base is what every measurement sets: a verification is due in every run of sweep, and sweep does not wait to keep its rate. Neither changes
 // what is counted.
 func base(settings map[string]string) map[string]string {
-	all := map[string]string{"PRESENCE_TTL_SECONDS": "1", "SWEEP_RPS": "10000", "FANOUT_RPS": "10000"}
+	all := map[string]string{"PRESENCE_TTL_SECONDS": "1", "SWEEP_RPS": "10000"}
 	for name, value := range settings {
 		all[name] = value
 	}

@@ -27,5 +27,6 @@ app.on("connection", (socket) => {
   });
 });
 
+server.keepAliveTimeout = 0; // whoever publishes may pause
 server.listen(0, "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}`));
 process.stdin.on("end", () => process.exit(0)).resume();
