@@ -19,7 +19,7 @@ const postLatency = 8 * time.Millisecond
 func fanout(ctx context.Context, b *bench) (string, error) {
 	sizes := of(b, []int{250, 500, 1000, 2000, 2100, 4000, 8000}, []int{20})
 	var text strings.Builder
-	fmt.Fprintf(&text, "A publish to all, whose posts take %s each, as API Gateway's may, at `FANOUT_RPS=10000`. Until the last post; billed: the time of all invocations of publish, "+
+	fmt.Fprintf(&text, "A publish to all, whose posts take %s each, as API Gateway's may, at the default `FANOUT_RPS`. Until the last post; billed: the time of all invocations of publish, "+
 		"which Lambda bills. Medians of rounds; processes are warm.\n\n| sockets | how | until the last post, ms | posts a second | billed ms |\n|--:|---|--:|--:|--:|\n", postLatency)
 	for _, size := range sizes {
 		line, err := b.fanOut(ctx, size)
@@ -32,7 +32,7 @@ func fanout(ctx context.Context, b *bench) (string, error) {
 }
 
 func (b *bench) fanOut(ctx context.Context, size int) (line string, err error) {
-	r, err := rig.Start(ctx, rig.Options{Settings: settings, Everybody: true, Latency: postLatency, Processes: 16})
+	r, err := rig.Start(ctx, rig.Options{Everybody: true, Latency: postLatency, Processes: 16})
 	if err != nil {
 		return "", err
 	}
@@ -62,7 +62,7 @@ func (b *bench) fanOut(ctx context.Context, size int) (line string, err error) {
 			how = fmt.Sprintf("split over %d", workers)
 		}
 		lasts, billed = append(lasts, r.LastPost().Sub(begun).Seconds()*1e3), append(billed, took.Busy.Seconds()*1e3)
-		time.Sleep(of(b, time.Second, 0)) // its token bucket is full again
+		time.Sleep(of(b, time.Second, 0)) // the token bucket is full again
 	}
 	last := middle(lasts[1:])
 	b.say("  %d sockets, %s: %.0f ms", size, how, last)

@@ -31,7 +31,7 @@ func tool(ctx context.Context, args ...string) ([]byte, error) {
 // poster compares ways to post.
 func poster(ctx context.Context, b *bench) (string, error) {
 	rounds := of(b, 5, 1)
-	out, err := program(ctx, "poster", "-rounds", strconv.Itoa(rounds), "-seconds", of(b, "2", "0.1"))
+	out, err := program(ctx, "poster", "-rounds", strconv.Itoa(rounds), "-seconds", of(b, "1.5", "0.1"))
 	if err != nil {
 		return "", err
 	}

@@ -72,7 +72,7 @@ func publishTo(ctx context.Context, b *bench, protocol wire.Protocol, sizes []in
 			return nil, err
 		}
 		there = size
-		if err := r.Settle(ctx); err != nil {
+		if err := sweepOnce(ctx, r); err != nil {
 			return nil, err
 		}
 		b.say("  %s: %d connected", protocol, there)
@@ -93,6 +93,14 @@ func publishTo(ctx context.Context, b *bench, protocol wire.Protocol, sizes []in
 		rows = append(rows, reached{size, middle(p50s[1:]), middle(p99s[1:]), middle(lasts[1:]), lost}) // the first one starts processes
 	}
 	return rows, nil
+}
+
+// sweepOnce tells the system how many connections there are, as it knows every minute: until then each presence looks for itself.
+func sweepOnce(ctx context.Context, r *rig.Rig) error {
+	if err := r.Settle(ctx); err != nil {
+		return err
+	}
+	return r.Invoke(ctx, "sweep", struct{}{}, nil)
 }
 
 // notice is a request that says when it was made.

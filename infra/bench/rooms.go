@@ -69,7 +69,7 @@ func (b *bench) roomsHere(ctx context.Context, protocol wire.Protocol) (lines st
 		if _, err := s.do(order{URL: r.Stack.URL, Protocol: protocol, From: from * roomSize, To: to * roomSize, AtOnce: atOnce, Room: roomSize}); err != nil {
 			return err
 		}
-		return r.Settle(ctx)
+		return sweepOnce(ctx, r)
 	}, func(n int) error { return r.Invoke(ctx, "publish", message(n), nil) })
 }
 
@@ -95,7 +95,7 @@ func (b *bench) roomsOfNode(ctx context.Context, folder string) (lines string, e
 func (b *bench) more(ctx context.Context, name string, s *swarm, open func(from, to int) error, say func(room int) error) (string, error) {
 	var lines strings.Builder
 	from := 0
-	for _, to := range of(b, []int{25, 50, 100, 150, 200, 300, 400, 800, 1600}, []int{2, 4}) {
+	for _, to := range of(b, []int{50, 100, 150, 200, 300, 400, 800, 1600}, []int{2, 4}) {
 		if err := open(from, to); err != nil {
 			return lines.String(), err
 		}

@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// inlineMax is up to how many sockets a publish posts to before it answers. Above, workers cost less than waiting.
+	// inlineMax is up to how many sockets a publish posts to before it answers. That takes a third of a second where a post takes 8 ms;
+	// workers would need as long at the default FANOUT_RPS, and four times the time that Lambda bills (infra/bench/results.md).
 	inlineMax = 2000
 	// inlineTime is how long posting to them may take at FANOUT_RPS.
 	inlineTime = 10 * time.Second
