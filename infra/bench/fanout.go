@@ -17,7 +17,7 @@ const postLatency = 8 * time.Millisecond
 
 // fanout measures publishes of both kinds, to find where splitting begins to pay.
 func fanout(ctx context.Context, b *bench) (string, error) {
-	sizes := of(b, []int{250, 500, 1000, 2000, 2100, 4000, 8000}, []int{20})
+	sizes := of(b, []int{500, 1000, 2000, 2100, 4000, 8000}, []int{20})
 	var text strings.Builder
 	fmt.Fprintf(&text, "A publish to all, whose posts take %s each, as API Gateway's may, at the default `FANOUT_RPS`. Until the last post; billed: the time of all invocations of publish, "+
 		"which Lambda bills. Medians of rounds; processes are warm.\n\n| sockets | how | until the last post, ms | posts a second | billed ms |\n|--:|---|--:|--:|--:|\n", postLatency)
@@ -42,7 +42,7 @@ func (b *bench) fanOut(ctx context.Context, size int) (line string, err error) {
 	}
 	var lasts, billed []float64
 	how := "inline"
-	for range of(b, 5, 1) + 1 {
+	for range of(b, 3, 1) + 1 {
 		if err := r.Settle(ctx); err != nil {
 			return "", err
 		}
