@@ -78,8 +78,9 @@ check: ## Everything that CI checks after make test
 lint: $(GOLANGCI_LINT) ## golangci-lint, import rules included
 	$(GOLANGCI_LINT) run
 
-race: ## All tests with the race detector
-	go test -race -shuffle=on -count=1 ./...
+# Not of the tests that have other programs do the work, which make test has run: the detector would not look into those.
+race: ## The tests with the race detector
+	go test -race -short -shuffle=on -count=1 $$(go list ./... | grep -vE '/infra/(readme|bench|bench/bill|bench/coldstart)$$')
 
 signatures: $(SAM_CLI) ## Posts are signed as botocore signs them
 	@mkdir -p .build
