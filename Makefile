@@ -31,7 +31,7 @@ need = $(if $(call given,$1),,$(error usage: make $2))
 .PHONY: help run token client publish participants test sim fuzz check lint race signatures dynamodb sam samples sam-e2e sam-invoke socketio console screenshots contract contract-check readme bench bill sizes build .build/sam tools clean
 
 help: ## List what there is to do
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The program of the local stack. It takes the place of its shell, so that a signal to make reaches it.
 LOCAL = $(if $(wildcard .build/stack),,echo "compiling; the first time this takes a minute or two ..." >&2 &&) \
