@@ -213,6 +213,20 @@ func (r *trial) last(p *publishing) {
 	if a := p.answer; a.Matched != want || a.Delivered != want {
 		r.Errorf("%s in the quiet: %+v, want %d delivered", p.mark, a, want)
 	}
+	// What is delivered may still be on its way to a client.
+	for deadline := time.Now().Add(patience); r.heard(p.mark) < want && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// heard is how often clients got what has the mark.
+func (r *trial) heard(mark string) (n int) {
+	for _, player := range r.players {
+		for _, copies := range player.copies(mark) {
+			n += copies
+		}
+	}
+	return n
 }
 
 // judgePublish compares an answer with what clients got. Connections that ended meanwhile may have got it or not.

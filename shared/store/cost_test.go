@@ -52,8 +52,11 @@ func TestCosts(t *testing.T) {
 			_, err := s.Presences.Read(ctx, c.UserID)
 			return err
 		})
-		s.costs(t, "read presences of 3, one of whom was never seen", units{Read: 3}, 1, func() error {
-			_, err := s.Presences.ReadAll(ctx, []string{c.UserID, "nobody", "nobody else"})
+		both := []string{c.UserID, "another"}
+		_, err := s.Presences.Add(ctx, both[1], realtime.PresenceSocket{Socket: socketOf(connection("another"))}, maxSockets)
+		ok(t, err)
+		s.costs(t, "read presences of 2", units{Read: 2}, 1, func() error {
+			_, err := s.Presences.ReadAll(ctx, both)
 			return err
 		})
 		s.costs(t, "deny", write, 1, func() error { return s.Presences.Deny(ctx, c.UserID, at(60_000)) })
@@ -108,7 +111,7 @@ func TestCosts(t *testing.T) {
 			return s.Ledger.End(ctx, "p1", "owner", []byte(`{"id":"p1","event":"messages:new","matched":5,"delivered":5,"gone":0,"failed":0,"duplicate":false}`))
 		})
 		ok(t, s.Ledger.Release(ctx, "p1", "nobody"))
-		_, err := s.Ledger.Begin(ctx, realtime.Claim{ID: "p2", Owner: "owner", Hash: "h", Lease: at(1)})
+		_, err = s.Ledger.Begin(ctx, realtime.Claim{ID: "p2", Owner: "owner", Hash: "h", Lease: at(1)})
 		ok(t, err)
 		s.costs(t, "publish with an id: release", write, 1, func() error { return s.Ledger.Release(ctx, "p2", "owner") })
 	})
