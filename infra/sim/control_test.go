@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.org/realtime/shared/contract"
@@ -173,6 +174,7 @@ func TestDeniedWhileConnecting(t *testing.T) {
 					}
 					_ = w.handshake(c) // refused or not
 					time.Sleep(10 * time.Second)
+					synctest.Wait()
 					if in := w.readySince("alice", time.Time{}); len(in) > 0 {
 						t.Errorf("in: %v, it received %v", in, c.events())
 					}
@@ -181,12 +183,14 @@ func TestDeniedWhileConnecting(t *testing.T) {
 					}
 					again := w.connect("alice", time.Time{}, protocol)
 					time.Sleep(time.Second)
+					synctest.Wait()
 					if got := again.events(); len(got) != 1 || !strings.HasPrefix(got[0], `error {"code":"socket_error:forbidden"`) {
 						t.Errorf("connecting again received %v", got)
 					}
-					heard := len(observer.frames)
+					heard := len(observer.events())
 					time.Sleep(30 * time.Second)
-					if told := observer.frames[heard:]; slices.ContainsFunc(told, func(f frame) bool { return strings.Contains(string(f.Data), `"isOnline":true`) }) {
+					synctest.Wait()
+					if told := observer.events()[heard:]; slices.ContainsFunc(told, func(event string) bool { return strings.Contains(event, `"isOnline":true`) }) {
 						t.Errorf("somebody heard of one who was kept out: %v", told)
 					}
 					w.mustConnect("alice")

@@ -124,6 +124,7 @@ func (w *world) minutes(n int) {
 		w.running.Go(func() { _ = w.sweep() }) // one that dies is followed by another
 		time.Sleep(time.Minute)
 	}
+	synctest.Wait()
 }
 
 // checkGone: no connection that has ended is in the table.
