@@ -74,10 +74,12 @@ func serveStub() error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{
-		Handler:           http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }),
-		ReadHeaderTimeout: 5 * time.Second,
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+	// A server of their own each: the first Serve of an http.Server decides whether it has HTTP/2, and one without TLS has none.
+	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	plainServer := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	secureServer := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second,
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 	}
 	var plain, secure net.Listener
 	for _, l := range []*net.Listener{&plain, &secure} {
@@ -86,8 +88,8 @@ func serveStub() error {
 		}
 	}
 	ended := make(chan error, 2)
-	go func() { ended <- server.Serve(plain) }()
-	go func() { ended <- server.ServeTLS(secure, "", "") }()
+	go func() { ended <- plainServer.Serve(plain) }()
+	go func() { ended <- secureServer.ServeTLS(secure, "", "") }()
 	fmt.Printf("http://%s https://%s\n", plain.Addr(), secure.Addr())
 	if err := pem.Encode(os.Stdout, &pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}); err != nil {
 		return err
@@ -96,7 +98,7 @@ func serveStub() error {
 		return err
 	}
 	_, _ = io.Copy(io.Discard, os.Stdin)
-	err = server.Close()
+	err = errors.Join(plainServer.Close(), secureServer.Close())
 	for range 2 {
 		if serveErr := <-ended; !errors.Is(serveErr, http.ErrServerClosed) {
 			err = errors.Join(err, serveErr)
