@@ -49,7 +49,7 @@ type outcome struct {
 func execute(t *testing.T, environ []string, stdin io.Reader, args ...string) outcome {
 	t.Helper()
 	o := outcome{stdout: &buffer{}, stderr: &buffer{}}
-	c := &command{stdin: stdin, stdout: o.stdout, stderr: o.stderr, environ: environ, now: func() time.Time { return at }, force: context.Background()}
+	c := &command{stdin: stdin, stdout: o.stdout, stderr: o.stderr, environ: environ, now: func() time.Time { return at }, force: context.Background(), check: loads}
 	o.code = c.run(t.Context(), args)
 	return o
 }

@@ -10,6 +10,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -35,7 +36,7 @@ func main() {
 		kill()
 	}()
 	c := &command{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), now: time.Now, force: force,
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), now: time.Now, force: force, check: loads,
 	}
 	os.Exit(c.run(ctx, os.Args[1:]))
 }
@@ -46,7 +47,8 @@ type command struct {
 	stdout, stderr io.Writer
 	environ        []string // NAME=value
 	now            func() time.Time
-	force          context.Context // done when the user does not want to wait for an orderly end
+	force          context.Context                                            // done when the user does not want to wait for an orderly end
+	check          func(function string, environment map[string]string) error // see stack.Options
 }
 
 // errUsage is a command line that was not understood, which has been told.
@@ -114,6 +116,11 @@ func (c *command) getenv(name string) string {
 		}
 	}
 	return value
+}
+
+// either is a setting of functions, which has the name of its variable or of its parameter in the template, as for the stack.
+func (c *command) either(variable, parameter string) string {
+	return cmp.Or(c.getenv(variable), c.getenv(parameter))
 }
 
 // port reads the setting of a port.

@@ -9,6 +9,7 @@ import (
 	"example.org/realtime/infra/local/faults"
 	"example.org/realtime/infra/local/gateway"
 	"example.org/realtime/infra/local/stack"
+	"example.org/realtime/shared/config"
 )
 
 // The stack's own settings, in the environment. Every parameter of template.yaml and every variable of its functions can be given there
@@ -51,11 +52,18 @@ func (c *command) options() (stack.Options, error) {
 	default:
 		r.wrong("DYNAMODB: %q is not a choice: give embedded or local", d)
 	}
+	o.Check = c.check
 	o.Faults = r.faults("FAULTS")
 	o.Lambda.Scale = r.duration("RETRY_DELAY").Minutes()
 	o.Gateway.Timers = gateway.Timers{Idle: r.duration("IDLE_TIMEOUT"), Life: r.duration("CONNECTION_LIFE")}
 	o.Gateway.Shuffle = gateway.Shuffle{Seed: o.Faults.Seed, Jitter: r.duration("SHUFFLE")}
 	return o, errors.Join(r.problems...)
+}
+
+// loads tells whether a function would start with its environment: the error is what it would say itself.
+func loads(function string, environment map[string]string) error {
+	_, err := config.Load(function, func(name string) string { return environment[name] })
+	return err
 }
 
 // reader reads settings and collects what is wrong with them.

@@ -18,6 +18,9 @@ const buildFolder = ".build/local/functions"
 // patience is how long something may take before it is worth a line.
 const patience = 2 * time.Second
 
+// lockPoll is how often one who waits for another's build looks whether it has ended.
+const lockPoll = 100 * time.Millisecond
+
 // build compiles every function for this machine and returns the folder of the binaries; each has the name of its folder under
 // functions/. Of a deployment's flags it has the tag alone, so that what tests have compiled is used again.
 func (s *Stack) build(ctx context.Context) (string, error) {
@@ -40,7 +43,7 @@ func (s *Stack) build(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("build: %w", err)
 	}
 	defer s.progress("building the functions")()
-	unlock, err := lock(filepath.Join(binaries, ".lock"))
+	unlock, err := lock(ctx, filepath.Join(binaries, ".lock"))
 	if err != nil {
 		return "", fmt.Errorf("build: %w", err)
 	}
@@ -53,16 +56,26 @@ func (s *Stack) build(ctx context.Context) (string, error) {
 	return binaries, nil
 }
 
-// lock waits for whoever else builds into the same folder: two stacks may start at once, as in tests of two packages.
-func lock(path string) (unlock func(), err error) {
+// lock waits for whoever else builds into the same folder, unless ctx ends first: two stacks may start at once, as in tests of two packages.
+func lock(ctx context.Context, path string) (unlock func(), err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // G304: our own folder
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
-		return nil, errors.Join(err, file.Close())
+	for {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) // a call that waits would not hear of ctx
+		switch {
+		case err == nil:
+			return func() { _ = file.Close() }, nil // closing unlocks
+		case !errors.Is(err, syscall.EWOULDBLOCK):
+			return nil, errors.Join(err, file.Close())
+		}
+		select {
+		case <-time.After(lockPoll):
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), file.Close())
+		}
 	}
-	return func() { _ = file.Close() }, nil // closing unlocks
 }
 
 // progress tells of what takes longer than patience, and of its end. The function it returns ends it.

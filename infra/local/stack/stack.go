@@ -3,6 +3,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,6 +66,10 @@ type Options struct {
 	// Settings are the template's parameters and the functions' environment variables, each by its own name. What the template
 	// does not know is ignored, so this may be a whole environment.
 	Settings map[string]string
+
+	// Check says what is wrong with the environment of a function, by its folder, before it is built; an error may have several lines.
+	// nil: nobody is asked, and a function that cannot start says so when it is first invoked.
+	Check func(function string, environment map[string]string) error
 
 	// ScheduleEvery takes the place of the rate of every schedule; zero keeps the template's.
 	ScheduleEvery time.Duration
@@ -129,7 +135,7 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := s.prepareFaults(); err != nil {
 		return err
 	}
-	ws, err := s.listen(ctx, "WS_PORT", s.options.WSPort)
+	ws, invoke, dynamo, err := s.listen(ctx)
 	if err != nil {
 		return err
 	}
@@ -138,23 +144,19 @@ func (s *Stack) start(ctx context.Context) error {
 	if s.ConnectionsEndpoint = s.options.ConnectionsEndpoint; s.ConnectionsEndpoint == "" {
 		s.ConnectionsEndpoint = "http://" + address + "/" + Stage
 	}
-	var invoke, dynamo net.Listener
-	if s.LambdaEndpoint = s.options.LambdaEndpoint; s.LambdaEndpoint == "" {
-		if invoke, err = s.listen(ctx, "LAMBDA_PORT", s.options.LambdaPort); err != nil {
-			return err
-		}
+	if s.LambdaEndpoint = s.options.LambdaEndpoint; invoke != nil {
 		s.LambdaEndpoint = "http://" + invoke.Addr().String()
 	}
-	if s.DynamoDBEndpoint = s.options.DynamoDBEndpoint; s.DynamoDBEndpoint == "" && !s.options.DynamoDBLocal {
-		if dynamo, err = s.listen(ctx, "DYNAMODB_PORT", s.options.DynamoDBPort); err != nil {
-			return err
-		}
+	if s.DynamoDBEndpoint = s.options.DynamoDBEndpoint; dynamo != nil {
 		s.DynamoDBEndpoint = "http://" + dynamo.Addr().String()
 	}
 	if err := s.load(); err != nil {
 		return err
 	}
-	if err := s.startTable(ctx); err != nil {
+	if err := s.check(); err != nil {
+		return err
+	}
+	if err := s.startTable(ctx, dynamo); err != nil {
 		return err
 	}
 	if err := s.startFunctions(ctx, invoke); err != nil {
@@ -170,21 +172,42 @@ func (s *Stack) start(ctx context.Context) error {
 	return nil
 }
 
-// listen takes a port before anything else happens: a taken one is told at once. Nobody is answered on it yet.
-func (s *Stack) listen(ctx context.Context, setting string, port int) (net.Listener, error) {
-	host := s.options.Host
-	if host == "" {
-		host = "127.0.0.1"
+// listen takes the ports before anything else happens, and tells at once of all that are taken. Nobody is answered on them yet. What
+// runs elsewhere has none: nil.
+func (s *Stack) listen(ctx context.Context) (ws, invoke, dynamo net.Listener, err error) {
+	var taken, instead []string
+	for _, p := range []struct {
+		setting  string
+		port     int
+		here     bool
+		listener *net.Listener
+	}{
+		{"WS_PORT", s.options.WSPort, true, &ws},
+		{"LAMBDA_PORT", s.options.LambdaPort, s.options.LambdaEndpoint == "", &invoke},
+		{"DYNAMODB_PORT", s.options.DynamoDBPort, s.options.DynamoDBEndpoint == "", &dynamo},
+	} {
+		if !p.here {
+			continue
+		}
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(cmp.Or(s.options.Host, "127.0.0.1"), strconv.Itoa(p.port)))
+		var unknown *net.DNSError
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			taken = append(taken, fmt.Sprintf("%s: port %d is taken", p.setting, p.port))
+			instead = append(instead, fmt.Sprintf("%s=%d", p.setting, (p.port+1000)%(1<<16)))
+		case errors.Is(err, syscall.EADDRNOTAVAIL), errors.As(err, &unknown):
+			return nil, nil, nil, fmt.Errorf("BIND: %q is no address of this machine: give one, as in 0.0.0.0, or leave it out", s.options.Host)
+		case err != nil:
+			return nil, nil, nil, fmt.Errorf("%s: %w", p.setting, err)
+		default:
+			*p.listener = l
+			s.listeners = append(s.listeners, l)
+		}
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s: port %d is taken: stop what uses it, or choose another, as in %s=%d make run", setting, port, setting, port+1000)
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", setting, err)
+	if len(taken) > 0 {
+		return nil, nil, nil, fmt.Errorf("%s: stop what listens there, or choose others, as in %s make run", strings.Join(taken, "; "), strings.Join(instead, " "))
 	}
-	s.listeners = append(s.listeners, l)
-	return l, nil
+	return ws, invoke, dynamo, nil
 }
 
 // serve answers on a listener until Close. Nothing here asks who calls, so that what another site's page has a browser post is refused.
@@ -207,6 +230,24 @@ func (s *Stack) load() error {
 		return fmt.Errorf("%s: has %d tables: the local stack creates one", path, len(s.template.Tables))
 	}
 	return nil
+}
+
+// check asks Options.Check about the functions that are to run here, and tells at once of all that is wrong.
+func (s *Stack) check() error {
+	if s.options.Check == nil || s.options.LambdaEndpoint != "" {
+		return nil
+	}
+	var problems []string
+	for _, f := range s.template.Functions {
+		if err := s.options.Check(f.Folder, s.environment(f)); err != nil {
+			problems = append(problems, strings.Split(err.Error(), "\n")...)
+		}
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	slices.Sort(problems) // functions share settings
+	return errors.New(strings.Join(slices.Compact(problems), "; "))
 }
 
 func (s *Stack) startFunctions(ctx context.Context, l net.Listener) error {

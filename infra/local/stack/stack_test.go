@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -263,7 +264,10 @@ func TestStartErrors(t *testing.T) {
 		path string // of PATH; "" keeps it
 		want string
 	}{
-		{"WebSocket port taken", Options{WSPort: port}, "", fmt.Sprintf("WS_PORT: port %d is taken: stop what uses it, or choose another", port)},
+		{"WebSocket port taken", Options{WSPort: port}, "", fmt.Sprintf("WS_PORT: port %d is taken: stop what listens there, or choose others, as in WS_PORT=%d make run", port, (port+1000)%65536)},
+		{"all ports taken", Options{WSPort: port, LambdaPort: port, DynamoDBPort: port}, "", fmt.Sprintf("WS_PORT: port %[1]d is taken; LAMBDA_PORT: port %[1]d is taken; DYNAMODB_PORT: port %[1]d is taken: stop what listens there, or choose others, as in WS_PORT=%[2]d LAMBDA_PORT=%[2]d DYNAMODB_PORT=%[2]d make run", port, (port+1000)%65536)},
+		{"nobody's address", Options{Host: "192.0.2.1"}, "", `BIND: "192.0.2.1" is no address of this machine: give one, as in 0.0.0.0, or leave it out`},
+		{"no address", Options{Host: "no such host.invalid"}, "", `BIND: "no such host.invalid" is no address`},
 		{"Invoke API's port taken", Options{LambdaPort: port}, "", fmt.Sprintf("LAMBDA_PORT: port %d is taken", port)},
 		{"table's port taken", Options{DynamoDBPort: port}, "", fmt.Sprintf("DYNAMODB_PORT: port %d is taken", port)},
 		{"DynamoDB Local's port taken", Options{DynamoDBPort: port, DynamoDBLocal: true}, "", fmt.Sprintf("DYNAMODB_PORT: port %d is taken", port)},
@@ -277,6 +281,9 @@ func TestStartErrors(t *testing.T) {
 		{"no API", Options{Root: with(t, "template.yaml", "AWS::ApiGatewayV2::Api", "Custom::Api")}, "", "template.yaml: has no AWS::ApiGatewayV2::Api"},
 		{"no table", Options{Root: with(t, "template.yaml", "AWS::DynamoDB::Table", "Custom::Table")}, "", "template.yaml: has 0 tables"},
 		{"wrong parameter", Options{Root: with(t, "template.yaml", "Default: hello", "Default: hello, AllowedValues: [hello]"), Settings: map[string]string{"Greeting": "x"}}, "", `Parameters.Greeting: "x" is none of hello`},
+		{"settings that functions refuse", Options{Settings: map[string]string{"Greeting": "x", "TABLE_NAME": "t"}, Check: func(function string, environment map[string]string) error {
+			return fmt.Errorf("TABLE_NAME: %q\nGREETING of %s: %q", environment["TABLE_NAME"], function, environment["GREETING"])
+		}}, "", `GREETING of authorizer: ""; GREETING of echo: "x"; TABLE_NAME: ""; TABLE_NAME: "t"`},
 		{"no folder", Options{Root: with(t, "template.yaml", "EchoFunction", "OtherFunction")}, "", "template.yaml: OtherFunction is in "},
 		{"does not compile", Options{Root: with(t, "functions/echo/main.go", "func main() {", "func main() { undefined()")}, "", "undefined: undefined"},
 	}
@@ -330,6 +337,32 @@ func with(t *testing.T, file, old, replacement string) string {
 		t.Fatal(err)
 	}
 	return copied
+}
+
+// Whoever waits for another's build can be interrupted, and has its turn when that one has ended.
+func TestLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), ".lock")
+	unlock, err := lock(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	interrupted, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	if _, err := lock(interrupted, path); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
+	next := make(chan error, 1)
+	go func() {
+		unlock, err := lock(t.Context(), path)
+		if err == nil {
+			unlock()
+		}
+		next <- err
+	}()
+	unlock()
+	if err := <-next; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestProgress(t *testing.T) {

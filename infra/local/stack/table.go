@@ -20,14 +20,14 @@ import (
 const answerTime = 3 * time.Second
 
 // startTable starts the table's service, unless there is one, and creates the table of the template in it. The embedded one is served later.
-func (s *Stack) startTable(ctx context.Context) error {
+func (s *Stack) startTable(ctx context.Context, l net.Listener) error {
 	switch {
 	case s.options.DynamoDBEndpoint != "":
 		if err := reachable(ctx, "DYNAMODB_ENDPOINT", s.DynamoDBEndpoint, "leave it out for the embedded table"); err != nil {
 			return err
 		}
 	case s.options.DynamoDBLocal:
-		if err := s.startDynamoDBLocal(ctx); err != nil {
+		if err := s.startDynamoDBLocal(ctx, l); err != nil {
 			return err
 		}
 	default:
@@ -36,24 +36,20 @@ func (s *Stack) startTable(ctx context.Context) error {
 	return s.createTable(ctx)
 }
 
-func (s *Stack) startDynamoDBLocal(ctx context.Context) error {
-	l, err := s.listen(ctx, "DYNAMODB_PORT", s.options.DynamoDBPort) // says what to do when it is taken
-	if err != nil {
-		return err
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		return fmt.Errorf("DYNAMODB_PORT: %w", err)
-	}
+// startDynamoDBLocal runs it on the port of l, which gives way to it.
+func (s *Stack) startDynamoDBLocal(ctx context.Context, l net.Listener) error {
 	directory := filepath.Join(s.options.Root, dynamodblocal.Dir)
 	fetched := s.progress("fetching DynamoDB Local (51 MB)")
-	err = dynamodblocal.Fetch(ctx, directory, progressWriter{s.options.Progress})
+	err := dynamodblocal.Fetch(ctx, directory, progressWriter{s.options.Progress})
 	fetched()
 	if err != nil {
 		return err
 	}
 	defer s.progress("starting DynamoDB Local")()
-	endpoint, stop, err := dynamodblocal.Start(ctx, directory, port)
+	if err := l.Close(); err != nil {
+		return fmt.Errorf("DYNAMODB_PORT: %w", err)
+	}
+	endpoint, stop, err := dynamodblocal.Start(ctx, directory, l.Addr().(*net.TCPAddr).Port)
 	if err != nil {
 		return err
 	}
