@@ -38,7 +38,7 @@ func (c *command) publish(ctx context.Context, args []string) error {
 func (c *command) participants(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("participants", flag.ContinueOnError)
 	conversation := flags.String("conversation", "", "the conversation's id")
-	users := flags.String("users", "", "ids with commas between them; none: nobody takes part")
+	users := flags.String("users", "", "ids with commas between them; a comma alone: nobody takes part")
 	if err := c.parse(flags, args); err != nil {
 		return err
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -60,7 +63,7 @@ func (c *command) console(o *stack.Options) *console.Console {
 	if !console.Loopback(o.Host) {
 		return nil
 	}
-	page := console.New(console.Config{Token: c.mint, Now: c.now})
+	page := console.New(console.Config{Token: c.sign, Now: c.now})
 	page.Wire(o)
 	return page
 }
@@ -90,17 +93,43 @@ The system is up, after %.1f s:
   Invoke API      %s
   table %-9s %s (%s)
   console         %s
-%s
-Next, in another terminal:
-
-  make client USER=alice
-  make participants CONVERSATION=c1 USERS=alice,bob
-  make publish FILE=events/publish/messages-new.json
-  make token USER=alice
-
+%s%s
 Ctrl-C ends everything.
 
-`, took.Seconds(), s.URL, s.ConnectionsEndpoint+"/@connections/{id}", s.LambdaEndpoint, s.TableName, s.DynamoDBEndpoint, where, page, wrong) // nobody to tell
+`, took.Seconds(), s.URL, s.ConnectionsEndpoint+"/@connections/{id}", s.LambdaEndpoint, s.TableName, s.DynamoDBEndpoint, where, page, wrong, next(s, o)) // nobody to tell
+}
+
+// next is what to type in another terminal, which has to be told what is not as usual here.
+func next(s *stack.Stack, o stack.Options) string {
+	client, backend := moved("WS_PORT", s.URL, stack.WSPort), moved("LAMBDA_PORT", s.LambdaEndpoint, stack.LambdaPort)
+	if o.LambdaEndpoint != "" {
+		backend = " LAMBDA_ENDPOINT=" + o.LambdaEndpoint
+	}
+	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(o.Settings)), func(name string) bool {
+		return o.Settings[name] == "" || !strings.HasPrefix(strings.ToUpper(name), "JWT")
+	})
+	same := ""
+	if len(keys) > 0 {
+		same = "\nThe token and the client want the same " + strings.Join(keys, ", ") + " in the environment.\n"
+	}
+	return fmt.Sprintf(`
+Next, in another terminal:
+
+  make client USER=alice%s
+  make participants CONVERSATION=c1 USERS=alice,bob%s
+  make publish FILE=events/publish/messages-new.json%s
+  make token USER=alice
+%s`, client, backend, backend, same)
+}
+
+// moved is the setting of a port for the end of a command; "" where the port is the usual one.
+func moved(setting, endpoint string, usual int) string {
+	port := endpoint[strings.LastIndex(endpoint, ":")+1:]
+	port, _, _ = strings.Cut(port, "/")
+	if port == strconv.Itoa(usual) {
+		return ""
+	}
+	return " " + setting + "=" + port
 }
 
 // oneLine makes several errors one.

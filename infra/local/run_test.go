@@ -16,6 +16,7 @@ import (
 	"example.org/realtime/infra/local/lambda"
 	"example.org/realtime/infra/local/stack"
 	"example.org/realtime/infra/local/table"
+	"example.org/realtime/shared/auth"
 )
 
 func TestOptions(t *testing.T) {
@@ -127,13 +128,25 @@ func TestRun(t *testing.T) {
 			if got := stderr.String(); !strings.HasSuffix(got, "ending; Ctrl-C again to force it\n") {
 				t.Errorf("stderr %q", got)
 			}
-			for _, want := range []string{"  faults          seed=7,duplicate=0.5\n", "  authorizer   ", "  echo         | noted CONNECT", "  open\n", "message of 5 bytes for $default", "bytes sent\n", "by shutdown\n"} {
+			for _, want := range []string{
+				"  faults          seed=7,duplicate=0.5\n", "  authorizer   ", "  echo         | noted CONNECT", "  open\n", "message of 5 bytes for $default", "bytes sent\n", "by shutdown\n",
+				"  make client USER=alice WS_PORT=" + portOf(strings.TrimSuffix(url, "/local")) + "\n", "  make publish FILE=events/publish/messages-new.json LAMBDA_PORT=",
+				"\nThe token and the client want the same JWT_SECRET in the environment.\n",
+			} {
 				if !strings.Contains(stdout.String(), want) {
 					t.Errorf("no %q in\n%s", want, stdout)
 				}
 			}
 		})
 	}
+}
+
+// A setting that a function would not start with is told at once, once for all functions that use it.
+func TestRunWithWrongSettings(t *testing.T) {
+	t.Chdir("../..")
+	environ := []string{"WS_PORT=0", "LAMBDA_PORT=0", "DYNAMODB_PORT=0", "FANOUT_RPS=x", "PRESENCE_TTL_SECONDS=0", "JWT_SECRET=short"}
+	execute(t, environ, nil).expect(t, 1, "", `FANOUT_RPS: "x" is not a whole number: set one from 1 to 10000; JWT_SECRET: has 5 bytes: set at least 32 (RFC 7518, section 3.2); `+
+		"PRESENCE_TTL_SECONDS: 0 is out of range: set a number from 1 to 7200\n")
 }
 
 func TestRunFails(t *testing.T) {
@@ -233,16 +246,41 @@ func TestConsoleIsOffWhereOthersReachIt(t *testing.T) {
 	}
 }
 
-func TestMint(t *testing.T) {
-	c := &command{now: time.Now}
-	if token, err := c.mint("alice", time.Minute); err != nil || strings.Count(token, ".") != 2 {
-		t.Errorf("%q, %v", token, err)
+// What a stack with these settings makes, it takes.
+func TestSign(t *testing.T) {
+	const own = "0123456789abcdef0123456789abcdef"
+	tests := []struct {
+		environ []string
+		takes   auth.Options
+	}{
+		{nil, auth.Options{Secret: stack.LocalSecret, UserIDClaims: []string{"sub", "id"}}},
+		{[]string{"JWT_SECRET=" + own}, auth.Options{Secret: own, UserIDClaims: []string{"sub", "id"}}},
+		{[]string{"JwtSecret=" + own}, auth.Options{Secret: own, UserIDClaims: []string{"sub", "id"}}},
+		{[]string{"JwtSecret=other", "JWT_SECRET=" + own}, auth.Options{Secret: own, UserIDClaims: []string{"sub", "id"}}},
+		{
+			[]string{"JWT_ISSUER=us", "JwtAudience=them", "JWT_USER_ID_CLAIM=uid , sub"},
+			auth.Options{Secret: stack.LocalSecret, Issuer: "us", Audience: "them", UserIDClaims: []string{"uid"}},
+		},
 	}
-	if _, err := c.mint("a/b", time.Minute); err == nil || !strings.HasPrefix(err.Error(), `user: "a/b" cannot be a user id: use `) {
-		t.Errorf("%v", err)
+	for _, tt := range tests {
+		tt.takes.RequireExp = true
+		verifier, err := auth.New(t.Context(), tt.takes, nil, time.Now, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := (&command{now: time.Now, environ: tt.environ}).sign("alice", time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := verifier.Verify(t.Context(), token); err != nil || got.UserID != "alice" {
+			t.Errorf("%q: %+v, %v", tt.environ, got, err)
+		}
 	}
-	c.environ = []string{"JWT_JWKS_URL=https://issuer.example/keys"}
-	if _, err := c.mint("alice", time.Minute); err == nil || !strings.HasPrefix(err.Error(), "JWT_JWKS_URL says whose tokens are taken") {
-		t.Errorf("%v", err)
+	for environ, want := range map[string]string{
+		"": `user: "a/b" cannot be a user id: use `, "JWT_JWKS_URL=https://issuer.example/keys": "JWT_JWKS_URL says whose tokens are taken: use one of that issuer",
+	} {
+		if token, err := (&command{now: time.Now, environ: []string{environ}}).sign("a/b", time.Minute); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %q, %v", environ, token, err)
+		}
 	}
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -28,29 +30,27 @@ func (c *command) token(_ context.Context, args []string) error {
 	return err
 }
 
-// mint makes a token for the console's clients, unless this stack takes only those of somebody else.
-func (c *command) mint(user string, ttl time.Duration) (string, error) {
+// sign makes a token that a local stack with these settings accepts: with their secret or, where they have none, the local one. There is
+// no such token where they say that somebody else makes them.
+func (c *command) sign(user string, ttl time.Duration) (string, error) {
 	for _, name := range []string{"JWT_PUBLIC_KEY", "JwtPublicKey", "JwtPublicKeyArn", "JWT_JWKS_URL", "JwtJwksUrl", "JwtSecretArn"} {
 		if c.getenv(name) != "" {
-			return "", fmt.Errorf("%s says whose tokens are taken: paste one of that issuer as a token of your own", name)
+			return "", fmt.Errorf("%s says whose tokens are taken: use one of that issuer", name)
 		}
 	}
-	return c.sign(user, ttl)
-}
-
-// sign makes a token that the local stack accepts: with JWT_SECRET, if that is set for both, else with the local secret.
-func (c *command) sign(user string, ttl time.Duration) (string, error) {
 	if !contract.ValidID(user) {
 		return "", fmt.Errorf("user: %q cannot be a user id: use %s", user, contract.IDShape)
 	}
-	secret := c.getenv("JWT_SECRET")
-	if secret == "" {
-		secret = stack.LocalSecret
-	}
 	now := c.now()
-	return jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
-		"sub": user,
-		"iat": now.Unix(),
-		"exp": now.Add(ttl).Unix(),
-	}).SignedString([]byte(secret))
+	claims := jwt.MapClaims{"iat": now.Unix(), "exp": now.Add(ttl).Unix()}
+	if issuer := c.either("JWT_ISSUER", "JwtIssuer"); issuer != "" {
+		claims["iss"] = issuer
+	}
+	if audience := c.either("JWT_AUDIENCE", "JwtAudience"); audience != "" {
+		claims["aud"] = audience
+	}
+	id, _, _ := strings.Cut(cmp.Or(c.either("JWT_USER_ID_CLAIM", "JwtUserIdClaim"), "sub"), ",")
+	claims[strings.TrimSpace(id)] = user
+	secret := cmp.Or(c.either("JWT_SECRET", "JwtSecret"), stack.LocalSecret)
+	return jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(secret))
 }

@@ -310,10 +310,13 @@ func (r *reader) start(whole, t *testing.T, c command) {
 	r.ws = place("the WebSocket API", `WebSocket API +ws://([\d.:]+)/`)
 	lambda, table := place("the Invoke API", `Invoke API +http://([\d.:]+)`), place("the table", `table \w+ +http://([\d.:]+)`)
 	r.places = strings.NewReplacer("127.0.0.1:3001", r.ws, "127.0.0.1:3002", lambda, "127.0.0.1:8000", table)
-	r.back = strings.NewReplacer(r.ws, "127.0.0.1:3001", lambda, "127.0.0.1:3002", table, "127.0.0.1:8000")
+	back := []string{r.ws, "127.0.0.1:3001", lambda, "127.0.0.1:3002", table, "127.0.0.1:8000"}
 	for name, address := range map[string]string{"WS_PORT": r.ws, "LAMBDA_PORT": lambda, "DYNAMODB_PORT": table} {
-		r.env = append(r.env, name+"="+address[strings.LastIndex(address, ":")+1:])
+		setting := name + "=" + address[strings.LastIndex(address, ":")+1:]
+		r.env = append(r.env, setting)
+		back = append(back, " "+setting, "")
 	}
+	r.back = strings.NewReplacer(back...)
 	_, welcome, _ := strings.Cut(printed, "\nThe system is up")
 	want := strings.TrimSpace(strings.Join(c.printed, "\n"))
 	if got := "The system is up" + welcome[:strings.Index(welcome, "everything.")+len("everything.")]; r.same(got) != r.same(want) {
