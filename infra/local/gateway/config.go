@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // The route keys that API Gateway defines.
@@ -46,7 +48,7 @@ type Config struct {
 
 	Invoke Invoker // required; the only way to the functions
 
-	Throttle Throttle // zero = off
+	Throttle Throttle // of messages and management requests together, as they share the account's; zero = off
 	Timers   Timers   // zero = API Gateway's own
 
 	// Buffer, in bytes, bounds what one connection may have waiting while its client does not read: a post above it is answered
@@ -86,6 +88,10 @@ type Route struct {
 	TwoWay bool
 
 	Timeout time.Duration // how long the gateway waits for the function, 50 ms to 29 s; 0 = 29 s
+
+	// Throttle is the route's own, as the stage's route settings have it; zero = off. A handshake above that of $connect is answered 429,
+	// and asks nobody. What AWS does with a $disconnect above it is not documented: here it always runs.
+	Throttle Throttle
 }
 
 // Authorizer is a Lambda REQUEST authorizer.
@@ -97,10 +103,22 @@ type Authorizer struct {
 	IdentitySources []string
 }
 
-// Throttle is a token bucket that messages and management requests share, as they share the account's.
+// Throttle is a token bucket.
 type Throttle struct {
 	Rate  float64 // requests a second; 0 = no throttle
 	Burst int     // at least 1
+}
+
+const badThrottle = "Rate must not be negative, and Burst at least 1 with a Rate"
+
+func (t Throttle) valid() bool { return t.Rate == 0 || t.Rate > 0 && t.Burst >= 1 }
+
+// limiter is a full bucket; nil without a throttle.
+func (t Throttle) limiter() *rate.Limiter {
+	if t.Rate == 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(t.Rate), t.Burst)
 }
 
 // Timers are the durations after which the gateway acts by itself; zero fields have the default.
@@ -131,8 +149,8 @@ func (cfg *Config) check() (selection, []identitySource, error) {
 		return nil, nil, invalid("Account", "%q must be 12 digits", cfg.Account)
 	case cfg.Invoke == nil:
 		return nil, nil, invalid("Invoke", "required, for example LambdaInvoke(endpoint, client)")
-	case cfg.Throttle.Rate < 0, cfg.Throttle.Rate > 0 && cfg.Throttle.Burst < 1:
-		return nil, nil, invalid("Throttle", "Rate must not be negative, and Burst at least 1 with a Rate")
+	case !cfg.Throttle.valid():
+		return nil, nil, invalid("Throttle", badThrottle)
 	case min(cfg.Timers.Idle, cfg.Timers.Life, cfg.Timers.Post, cfg.Timers.Close) < 0:
 		return nil, nil, invalid("Timers", "must not be negative")
 	case cfg.Buffer < 0:
@@ -172,6 +190,8 @@ func (r Route) check(key, expression string) error {
 		return invalid(field+".Function", "required")
 	case r.Timeout != 0 && (r.Timeout < minTimeout || r.Timeout > maxTimeout):
 		return invalid(field+".Timeout", "%s must be %s to %s", r.Timeout, minTimeout, maxTimeout)
+	case !r.Throttle.valid():
+		return invalid(field+".Throttle", badThrottle)
 	case r.TwoWay && (key == routeConnect || key == routeDisconnect):
 		return invalid(field+".TwoWay", "not for this route")
 	}

@@ -27,7 +27,8 @@ type Gateway struct {
 	cfg       Config
 	selection selection
 	sources   []identitySource
-	limiter   *rate.Limiter // nil without a throttle
+	limiter   *rate.Limiter            // nil without a throttle
+	limiters  map[string]*rate.Limiter // by route key, nil for those without
 
 	ctx     context.Context // of invocations; cancelled when Close gives up
 	cancel  context.CancelFunc
@@ -58,8 +59,9 @@ func New(cfg Config) (*Gateway, error) {
 		rand:      rand.New(rand.NewPCG(cfg.Shuffle.Seed, 0)), //nolint:gosec // G404: a reproducible order, no secret
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
-	if cfg.Throttle.Rate > 0 {
-		g.limiter = rate.NewLimiter(rate.Limit(cfg.Throttle.Rate), cfg.Throttle.Burst)
+	g.limiter, g.limiters = cfg.Throttle.limiter(), map[string]*rate.Limiter{}
+	for key, route := range cfg.Routes {
+		g.limiters[key] = route.Throttle.limiter()
 	}
 	return g, nil
 }
@@ -187,7 +189,16 @@ func (g *Gateway) forget(c *conn) {
 
 // allowed takes one request from the throttle that messages and management requests share.
 func (g *Gateway) allowed() bool {
-	return g.limiter == nil || g.limiter.AllowN(g.cfg.Now(), 1)
+	return g.take(g.limiter)
+}
+
+// allowedOn takes one request from the route's own throttle.
+func (g *Gateway) allowedOn(routeKey string) bool {
+	return g.take(g.limiters[routeKey])
+}
+
+func (g *Gateway) take(l *rate.Limiter) bool {
+	return l == nil || l.AllowN(g.cfg.Now(), 1)
 }
 
 // Shuffle is how long at most an invocation is held back at the moment.

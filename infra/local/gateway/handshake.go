@@ -16,8 +16,10 @@ import (
 // maxURL, in bytes (WebSocket API quotas).
 const maxURL = 4096
 
-// errDeclined is a $connect that returned another status than 2xx.
-var errDeclined = errors.New("$connect declined")
+var (
+	errDeclined  = errors.New("$connect declined")     // it returned another status than 2xx
+	errThrottled = errors.New("$connect is throttled") // by the stage
+)
 
 // connect serves a handshake. The upgrade is held until the authorizer and $connect have answered.
 func (g *Gateway) connect(w http.ResponseWriter, r *http.Request) {
@@ -93,6 +95,9 @@ func (g *Gateway) accept(c *conn, r *http.Request, ctx requestContext) (protocol
 	route, ok := g.cfg.Routes[routeConnect]
 	if !ok {
 		return "", 0, nil
+	}
+	if !g.allowedOn(routeConnect) {
+		return "", http.StatusTooManyRequests, errThrottled
 	}
 	headers, query := c.headers(r, ctx), query(r)
 	if g.cfg.Authorizer != nil {

@@ -123,6 +123,37 @@ func TestHandshake(t *testing.T) {
 		}
 	})
 
+	t.Run("row 2: $connect is throttled", func(t *testing.T) {
+		clock := newClock()
+		a := start(t, Config{
+			Authorizer: &Authorizer{Function: "authorizer"}, Now: clock.Now,
+			Routes: map[string]Route{
+				"$connect":    {Function: "$connect", Throttle: Throttle{Rate: 1, Burst: 1}},
+				"$disconnect": {Function: "$disconnect", Throttle: Throttle{Rate: 1, Burst: 1}},
+			},
+		}, map[string]function{"authorizer": returns(allow), "$connect": ok, "$disconnect": ok})
+		first := a.dial()
+		_, response := a.handshake("/local", nil)
+		body, _ := io.ReadAll(response.Body)
+		rejected := a.await(KindReject, 1)
+		want := `{"message": "Too Many Requests", "connectionId":"` + rejected.ConnectionID + `", "requestId":"` + rejected.RequestID + `"}`
+		if response.StatusCode != http.StatusTooManyRequests || string(body) != want || rejected.Status != http.StatusTooManyRequests {
+			t.Errorf("%d %s, want %s", response.StatusCode, body, want)
+		}
+		if authorized, connected := len(a.called("authorizer")), len(a.called("$connect")); authorized != 1 || connected != 1 {
+			t.Errorf("for one connection and one that was throttled the authorizer ran %d times, $connect %d times", authorized, connected)
+		}
+		clock.advance(time.Second)
+		second := a.dial()
+		for _, c := range []*client{first, second} {
+			c.alive()
+		}
+		a.close()
+		if n := len(a.called("$disconnect")); n != 2 {
+			t.Errorf("$disconnect ran %d times at once, want 2: nobody could be told that it did not", n)
+		}
+	})
+
 	t.Run("row 3: the subprotocol is the one that $connect returns, and no extension is negotiated", func(t *testing.T) {
 		for name, tt := range map[string]struct{ payload, want string }{
 			"returned":         {`{"statusCode":200,"headers":{"Sec-WebSocket-Protocol":"bearer"}}`, "bearer"},

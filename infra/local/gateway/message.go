@@ -28,7 +28,7 @@ func (c *conn) received(body []byte) {
 	ctx := c.requestContext(key, "MESSAGE", now)
 	g.observe(Event{Kind: KindMessage, ConnectionID: c.id, RequestID: ctx.RequestID, TraceID: ctx.trace, RouteKey: key, Function: route.Function, Bytes: len(body)})
 	switch {
-	case !g.allowed():
+	case !g.allowedOn(key), !g.allowed():
 		c.reply([]byte(errorFrame("Too Many Requests", ctx)), ctx)
 	case !ok:
 		c.reply([]byte(errorFrame("Forbidden", ctx)), ctx)

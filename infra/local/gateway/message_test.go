@@ -236,6 +236,42 @@ func TestMessagesAreThrottled(t *testing.T) {
 	}
 }
 
+// Each route has a bucket of its own, which comes before the account's.
+func TestRoutesAreThrottled(t *testing.T) {
+	clock := newClock()
+	throttle := Throttle{Rate: 1, Burst: 1}
+	a := start(t, Config{
+		Throttle: Throttle{Rate: 1, Burst: 3}, Now: clock.Now,
+		Routes: map[string]Route{"join": {Function: "join", Throttle: throttle}, "$default": {Function: "$default", Throttle: throttle}},
+	}, map[string]function{"join": ok, "$default": ok})
+	one, other := a.dial(), a.dial()
+	throttled := func(c *client, text string, messages int) {
+		t.Helper()
+		c.text(text)
+		want := fmt.Sprintf(`{"message": "Too Many Requests", "connectionId":"%s", "requestId":"%s"}`, c.id, a.await(KindMessage, messages).RequestID)
+		if got := c.message(); got != want {
+			t.Errorf("frame %s, want %s", got, want)
+		}
+	}
+	one.text(`{"event":"join"}`)
+	a.await(KindInvoke, 1)
+	throttled(one, `{"event":"join"}`, 2)
+	throttled(other, `{"event":"join"}`, 3) // of all clients together
+	other.text("40")                        // another route
+	a.await(KindInvoke, 2)
+	throttled(other, `{"event":"$connect"}`, 5) // is for $default
+	if status := a.post(one.id, "posted"); status != http.StatusOK || one.message() != "posted" {
+		t.Errorf("post: %d: what routes refuse is not taken out of the account's", status)
+	}
+	throttled(one, `{"event":"join"}`, 6)
+	clock.advance(time.Second)
+	one.text(`{"event":"join"}`)
+	a.await(KindInvoke, 3)
+	if n := len(a.called("join")); n != 2 {
+		t.Errorf("join was invoked %d times", n)
+	}
+}
+
 func TestFragmentedMessage(t *testing.T) {
 	a := start(t, Config{}, map[string]function{"$default": ok})
 	c := a.dial()

@@ -41,8 +41,7 @@ const (
 	account = "000000000000"
 )
 
-// accountThrottle is the quota of an account and region, which messages and posts share (API Gateway quotas). The stage's own limits, each
-// for one route, are not kept here.
+// accountThrottle is the quota of an account and region, which messages and posts share (API Gateway quotas), beside the stage's own limits.
 var accountThrottle = gateway.Throttle{Rate: 10_000, Burst: 5_000}
 
 // concurrency is how many events the gateway has in functions at the same time: the quota of an account (Lambda quotas). Events above it wait,
@@ -286,7 +285,7 @@ func (s *Stack) startGateway(l net.Listener) error {
 	c.RouteSelectionExpression = api.RouteSelectionExpression
 	c.Routes = map[string]gateway.Route{}
 	for key, r := range api.Routes {
-		c.Routes[key] = gateway.Route{Function: r.Function, TwoWay: r.TwoWay, Timeout: r.Timeout}
+		c.Routes[key] = gateway.Route{Function: r.Function, TwoWay: r.TwoWay, Timeout: r.Timeout, Throttle: gateway.Throttle{Rate: r.Throttling.RateLimit, Burst: r.Throttling.BurstLimit}}
 	}
 	if a := api.Authorizer; a != nil {
 		c.Authorizer = &gateway.Authorizer{Function: a.Function, IdentitySources: a.IdentitySources}

@@ -107,9 +107,25 @@ func (r *resolver) stage(api *API) {
 	}
 	n := r.resource(ids[0]).get("Properties")
 	api.Stage = n.get("StageName").required()
-	settings := n.get("DefaultRouteSettings")
-	api.Throttling = Throttling{
-		RateLimit:  settings.get("ThrottlingRateLimit").number(0),
-		BurstLimit: settings.get("ThrottlingBurstLimit").integer(0),
+	for key, route := range api.Routes {
+		settings := n.get("RouteSettings").get(key)
+		if settings.raw == nil {
+			settings = n.get("DefaultRouteSettings")
+		}
+		route.Throttling = settings.throttling()
+		api.Routes[key] = route
 	}
+}
+
+// throttling reads the limits of route settings. One without the other is no limit to API Gateway, but 0: it refuses every request.
+func (n node) throttling() Throttling {
+	rate, burst := n.get("ThrottlingRateLimit"), n.get("ThrottlingBurstLimit")
+	if rate.raw == nil && burst.raw == nil {
+		return Throttling{}
+	}
+	t := Throttling{RateLimit: rate.number(0), BurstLimit: burst.integer(0)}
+	if t.RateLimit <= 0 || t.BurstLimit < 1 {
+		n.fail("every request would be answered 429: give ThrottlingRateLimit above 0 and ThrottlingBurstLimit of at least 1, or neither")
+	}
+	return t
 }

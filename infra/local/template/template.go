@@ -57,7 +57,6 @@ type API struct {
 	RouteSelectionExpression string
 	Routes                   map[string]Route // by route key
 	Authorizer               *Authorizer      // of $connect; nil without
-	Throttling               Throttling
 }
 
 // Route is one route and the function behind it.
@@ -65,8 +64,9 @@ type Route struct {
 	Function string // Function.Folder
 	// TwoWay tells that the function's answer goes back to the client: the route has a RouteResponseSelectionExpression and a
 	// RouteResponse.
-	TwoWay  bool
-	Timeout time.Duration // of the integration
+	TwoWay     bool
+	Timeout    time.Duration // of the integration
+	Throttling Throttling    // of the stage, for this route by itself
 }
 
 // Authorizer is a Lambda REQUEST authorizer.
@@ -75,10 +75,10 @@ type Authorizer struct {
 	IdentitySources []string // "route.request.header.Authorization", ...; all must be present. Empty: it always runs
 }
 
-// Throttling is the stage's default; zero values mean no limit but the account's.
+// Throttling is what the stage lets a route have; zero values mean no limit but the account's.
 type Throttling struct {
 	RateLimit  float64 // requests a second
-	BurstLimit int
+	BurstLimit int     // requests at once; at least 1 with a RateLimit
 }
 
 // Table is an AWS::DynamoDB::Table.

@@ -92,6 +92,9 @@ Resources:
       StageName: !Ref Stage
       AutoDeploy: true
       DefaultRouteSettings: {ThrottlingRateLimit: !Ref Rate, ThrottlingBurstLimit: 200}
+      RouteSettings:
+        conversations:join: {ThrottlingRateLimit: 0.5, ThrottlingBurstLimit: 2}
+        $default: {DetailedMetricsEnabled: true}
   ConnectRoute:
     Type: AWS::ApiGatewayV2::Route
     Properties:
@@ -189,12 +192,11 @@ func TestLoad(t *testing.T) {
 		API: &API{
 			LogicalID: "Api", ID: "Api", Stage: "live", RouteSelectionExpression: "$request.body.event",
 			Routes: map[string]Route{
-				"$connect":           {Function: "connect", Timeout: 5 * time.Second},
-				"conversations:join": {Function: "publish", TwoWay: true, Timeout: 29 * time.Second},
-				"$default":           {Function: "publish", Timeout: 29 * time.Second}, // no RouteResponse of its own
+				"$connect":           {Function: "connect", Timeout: 5 * time.Second, Throttling: Throttling{RateLimit: 500, BurstLimit: 200}},
+				"conversations:join": {Function: "publish", TwoWay: true, Timeout: 29 * time.Second, Throttling: Throttling{RateLimit: 0.5, BurstLimit: 2}},
+				"$default":           {Function: "publish", Timeout: 29 * time.Second}, // no RouteResponse of its own, and no limits in its settings
 			},
 			Authorizer: &Authorizer{Function: "publish", IdentitySources: []string{"route.request.header.Authorization"}},
-			Throttling: Throttling{RateLimit: 500, BurstLimit: 200},
 		},
 		Tables: []Table{{LogicalID: "Table", TTLAttribute: "exp", Create: &dynamodb.CreateTableInput{
 			TableName: new("Table"), BillingMode: types.BillingModePayPerRequest,
@@ -344,6 +346,8 @@ func TestLoadErrors(t *testing.T) {
 		{name: "IAM", old: "AuthorizationType: CUSTOM", new: "AuthorizationType: AWS_IAM", want: `ConnectRoute.Properties.AuthorizationType: "AWS_IAM": the local stack knows NONE and CUSTOM`},
 		{name: "no authorizer", old: "!Ref Auth\n", new: "!Ref Table\n", want: `ConnectRoute.Properties.AuthorizerId: "Table" is no authorizer of this template`},
 		{name: "no stage", old: "Type: AWS::ApiGatewayV2::Stage", new: "Type: Custom::Other", want: "Api: has 0 stages: the local stack serves one"},
+		{name: "no requests", old: "ThrottlingRateLimit: 0.5,", new: "ThrottlingRateLimit: 0,", want: "Live.Properties.RouteSettings.conversations:join: every request would be answered 429: give "},
+		{name: "no burst", old: ", ThrottlingBurstLimit: 200}", new: "}", want: "Live.Properties.DefaultRouteSettings: every request would be answered 429: give "},
 		{name: "no keys", old: "KeySchema:", new: "Keys:", want: "Table.Properties.KeySchema: is required"},
 		{name: "index", old: "BillingMode: PAY_PER_REQUEST", new: "GlobalSecondaryIndexes: [{IndexName: a}]", want: "Table.Properties.GlobalSecondaryIndexes: the local stack has no indexes"},
 		{name: "parameter value not allowed", o: Overrides{Parameters: map[string]string{"RouteKeys": "both"}}, want: `Parameters.RouteKeys: "both" is none of events, default`},
