@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -59,6 +62,60 @@ func (l *local) sendAlone(t *testing.T, c *client, message string) {
 	for now := time.Now().UnixMilli(); time.Now().UnixMilli() <= now; {
 		time.Sleep(100 * time.Microsecond)
 	}
+}
+
+// The stage refuses what comes above ThrottleRate, of each route by itself: a handshake with its status, a message with a frame of
+// API Gateway's own, after which the connection stays.
+func TestThrottledRoutes(t *testing.T) {
+	t.Parallel()
+	const atOnce = 20
+	s := own(t, settings(map[string]string{"ThrottleRate": "1", "ThrottleBurst": "1"}))
+	c := s.connect(t, unique("alice-"))
+	c.note(func() { c.refusals = atOnce })
+	for n := range atOnce {
+		c.send(fmt.Sprintf(`{"event":"presence:heartbeat","id":%d}`, n))
+	}
+	throttled := func(f frame) bool {
+		return strings.HasPrefix(f.raw, `{"message": "Too Many Requests", "connectionId":"`)
+	}
+	acks := 0
+	for range atOnce {
+		f := c.await("an ack or a refusal", func(f frame) bool { return f.event == "ack" || throttled(f) })
+		if f.event == "ack" {
+			acks++
+		}
+	}
+	if acks == 0 || acks == atOnce {
+		t.Errorf("of %d messages at once %d were answered", atOnce, acks)
+	}
+	c.leave(unique("c-")) // another route
+
+	var handshakes sync.WaitGroup
+	var refused atomic.Int64
+	for range atOnce {
+		handshakes.Go(func() {
+			var e *refusedHandshake
+			_, err := s.dial(t, s.token(unique("bob-")))
+			switch {
+			case err == nil:
+			case errors.As(err, &e) && e.status == http.StatusTooManyRequests:
+				refused.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	handshakes.Wait()
+	if refused.Load() == 0 {
+		t.Errorf("none of %d handshakes at once was refused", atOnce)
+	}
+	eventually(t, "the bucket has one again", func() bool {
+		c, err := s.dial(t, s.token(unique("bob-")))
+		if err == nil {
+			c.await("notifications:ready", is("notifications:ready"))
+		}
+		return err == nil
+	})
 }
 
 // Lambda may run an asynchronous event twice: posts repeat, and nothing else does.
