@@ -22,13 +22,13 @@ export type ErrorCode =
   | "socket_error:unknown_event"
   /** Above SOCKET_MAX_PAYLOAD_BYTES; the connection is closed. */
   | "socket_error:payload_too_large"
-  /** Not a participant of the conversation. */
+  /** Not a participant of the conversation, or kept out for a while by the backend. */
   | "socket_error:forbidden"
   /** The user has SOCKETS_PER_USER_MAX sockets; the connection is closed. */
   | "socket_error:too_many_connections"
   /** The connection is in ROOMS_PER_CONNECTION_MAX rooms. */
   | "socket_error:too_many_rooms"
-  /** Our fault; only the log has details. */
+  /** The service failed, only its log says how: try again. */
   | "socket_error:internal";
 
 // ---- What the server sends
@@ -143,6 +143,15 @@ export interface ServerToClientEvents<Message = unknown, Notification = unknown>
   "system:disconnect": (payload: SystemDisconnectPayload) => void;
 }
 
+/**
+ * What the stock client's `connect_error` hands over. With data: the server refused the token or the user,
+ * and the client stays away until socket.connect(). Without: the server was not reached, and the client tries
+ * again, or the namespace is not /ws/app.
+ */
+export interface ConnectError extends Error {
+  data?: SocketErrorPayload;
+}
+
 // ---- What clients send
 
 /** Subscribes the socket to a conversation; its user must take part in it. */
@@ -164,8 +173,10 @@ export type Ack =
 type Acknowledged<Payload extends unknown[]> = (...args: Payload | [...payload: Payload, ack: (ack: Ack) => void]) => void;
 
 /**
- * The events that clients send, as socket.io-client types them. emitWithAck cannot infer the answer of an event whose ack
- * is optional: say so, as in `const ack: Ack = await socket.emitWithAck(...)`.
+ * The events that clients send, as socket.io-client types them. emitWithAck cannot infer the answer of an
+ * event whose ack is optional: name its type, as in `const ack: Ack = await socket.emitWithAck(...)`. A whole
+ * message has at most 5120 bytes of UTF-8, unless SOCKET_MAX_PAYLOAD_BYTES says otherwise; a larger one ends
+ * the connection.
  */
 export interface ClientToServerEvents {
   /** Subscribes the socket to a conversation; its user must take part in it. */
@@ -178,7 +189,10 @@ export interface ClientToServerEvents {
 
 // ---- Messages of a WebSocket client that is not Socket.IO's
 
-/** A message that the client gets: an event, or the ack of one that it sent with an id. */
+/**
+ * A message that a JSON client gets: an event, or the ack of one that it sent with an id. What has no event
+ * is API Gateway's own, when a function failed: a message, for people.
+ */
 export type ServerEnvelope<Message = unknown, Notification = unknown> =
   | { event: "notifications:ready"; data: NotificationsReadyPayload }
   | { event: "notifications:new"; data: NotificationsNewPayload<Notification> }
@@ -190,7 +204,11 @@ export type ServerEnvelope<Message = unknown, Notification = unknown> =
   | { event: "system:disconnect"; data: SystemDisconnectPayload }
   | { event: "ack"; id: string | number; data: Ack };
 
-/** A message that the client sends. With an id its outcome is an ack with that id; without, a failure is an `error` event. */
+/**
+ * A message that a JSON client sends: an event. With an id its outcome is an ack with that id; without, a
+ * failure is an error event. A whole message has at most 5120 bytes of UTF-8, unless SOCKET_MAX_PAYLOAD_BYTES
+ * says otherwise; a larger one ends the connection.
+ */
 export type ClientEnvelope =
   | { event: "conversations:join"; data: ConversationsJoinPayload; id?: string | number }
   | { event: "conversations:leave"; data: ConversationsLeavePayload; id?: string | number }
@@ -222,12 +240,15 @@ export interface Except {
 
 /** What every publish may have. */
 export interface PublishOptions {
-  /** Idempotency key. 1 to 256 characters. */
+  /** Idempotency key, remembered for 24 hours. 1 to 256 characters. */
   id?: string;
   except?: Except;
 }
 
-/** What the publish function is invoked with. Events that have no audience of their own name one. */
+/**
+ * What the publish function is invoked with. An event that has no audience of its own names one. Once it is
+ * encoded it has at most 131072 bytes.
+ */
 export type PublishRequest<Message = unknown, Notification = unknown> =
   | (PublishOptions & { event: "notifications:ready"; data: NotificationsReadyPayload; to: Audience })
   | (PublishOptions & { event: "notifications:new"; data: NotificationsNewPayload<Notification>; to: Audience })
@@ -307,7 +328,7 @@ export interface GroupsLeaveRequest {
   users: Id[];
 }
 
-/** Sockets get system:disconnect and are closed. */
+/** Sockets of users, of connections, or of both get system:disconnect and are closed. */
 export interface SocketsDisconnectRequest {
   op: "sockets.disconnect";
   /** All of their sockets. 1000 at most. */
@@ -371,6 +392,10 @@ export interface ParticipantsPage {
 export interface SocketRefused {
   socketId: string;
   userId: Id;
+  /**
+   * too_many_rooms: The connection is in ROOMS_PER_CONNECTION_MAX rooms. gone: It has ended meanwhile.
+   * overtaken: A request that came later has it.
+   */
   reason: "too_many_rooms" | "gone" | "overtaken";
 }
 
@@ -480,7 +505,7 @@ export interface ControlAnswers {
   "groups.join": GroupChanged;
   /** The users' present sockets leave a group's room. */
   "groups.leave": GroupChanged;
-  /** Sockets get system:disconnect and are closed. */
+  /** Sockets of users, of connections, or of both get system:disconnect and are closed. */
   "sockets.disconnect": SocketsDisconnected;
   /** Which of the users are there. */
   "presence.read": PresenceList;
@@ -501,7 +526,7 @@ export interface ControlAnswers {
  */
 export interface InvocationError {
   /** Any other is a fault of the service. */
-  errorType: string;
+  errorType: "ValidationError" | "PublishInProgress" | (string & {});
   /** Of a ValidationError: the field, a colon, and what is wrong with it. */
   errorMessage: string;
 }

@@ -10,10 +10,19 @@ import (
 	"example.org/realtime/shared/contract"
 )
 
-const about = `Events between clients and the service, as JSON envelopes on a WebSocket. A Socket.IO client has the same events with
-the same payloads (the member data of an envelope) in the namespace ` + contract.Namespace + `, and acks where it asks for them.
+var description = fmt.Sprintf(`Events between clients and the service on a WebSocket. The messages are those of a JSON client: one envelope per text
+message. One without an event, from the service, is API Gateway's own, when a function failed.
+
+A Socket.IO client (version 4, known by the query EIO=4&transport=websocket of its handshake) has the same events, payloads
+and acks in the namespace %[1]s. Envelopes and its packets:
+
+    {"event": EVENT, "data": DATA}             42%[1]s,[EVENT,DATA]
+    {"event": EVENT, "data": DATA, "id": 7}    42%[1]s,7[EVENT,DATA]
+    {"event": "ack", "id": 7, "data": DATA}    43%[1]s,7[DATA]
+    {"event": "error", "data": DATA}           44%[1]s,{"message":...,"data":DATA}   when its CONNECT is refused
+
 What a backend invokes the functions publish and control with is request and answer, and no channel: see schema/publish
-and schema/control, or realtime.d.ts.`
+and schema/control, or realtime.d.ts.`, contract.Namespace)
 
 // asyncapi is the contract as an AsyncAPI 3 document: the WebSocket, from the service's side.
 func (c *built) asyncapi() ([]byte, error) {
@@ -42,7 +51,7 @@ func (c *built) asyncapi() ([]byte, error) {
 	}
 	whole, err := marshal(document{
 		{"asyncapi", "3.1.0"},
-		{"info", document{{"title", "Realtime events"}, {"version", "1.0.0"}, {"description", about}}},
+		{"info", document{{"title", "Realtime events"}, {"version", "1.0.0"}, {"description", description}}},
 		{"defaultContentType", "application/json"},
 		{"servers", document{
 			{"aws", document{
@@ -75,6 +84,9 @@ func (c *built) asyncapi() ([]byte, error) {
 					{"query", document{{"type", "object"}, {"properties", document{{"token", document{
 						{"type", "string"}, {"description", "The JWT, where a header cannot be set."},
 					}}}}}},
+					{"headers", document{{"type", "object"}, {"properties", document{{"Sec-WebSocket-Protocol", document{
+						{"type", "string"}, {"description", "bearer, and the JWT: for browsers, which set no other header."}, {"examples", []any{"bearer, <jwt>"}},
+					}}}}}},
 					{"bindingVersion", "0.1.0"},
 				}}}},
 			}},
@@ -101,6 +113,7 @@ func (c *built) asyncapi() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asyncapi: %w", err)
 	}
+	body = bytes.ReplaceAll(body, []byte("\n    \n"), []byte("\n\n")) // no line of spaces alone
 	return append([]byte("# Written by make contract from shared/contract: edit that, not this.\n"), body...), nil
 }
 
@@ -110,15 +123,19 @@ func (c *built) message(messages, refs document, name string, payload *schema) (
 	if key != "ack" {
 		key = kebab(name)
 	}
-	about := document{{"name", name}, {"title", name}}
-	if summary := c.comments[name]; summary != "" {
-		about = append(about, member[any]{"summary", summary})
+	summary := c.comments[name]
+	if name == "ack" {
+		summary = c.ack.Description
 	}
-	about = append(about, member[any]{"payload", payload})
-	if sample, ok := c.samples[name]; ok {
-		example := document{{"payload", document{{"event", name}, {"data", sample}}}}
-		about = append(about, member[any]{"examples", []any{example}})
+	about := document{{"name", name}, {"title", name}, {"summary", summary}}
+	if payload.Properties.get("id") != nil {
+		about = append(about, member[any]{"correlationId", document{{"location", "$message.payload#/id"}}})
 	}
+	var examples []any
+	for _, example := range c.examples[name] {
+		examples = append(examples, document{{"payload", example}})
+	}
+	about = append(about, member[any]{"payload", payload}, member[any]{"examples", examples})
 	return append(messages, member[any]{key, about}), append(refs, member[any]{key, ref("#/components/messages/" + key)})
 }
 

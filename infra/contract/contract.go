@@ -22,7 +22,7 @@ type built struct {
 	failure *schema // what Lambda says of a function's error
 	defs    members // that they refer to, by title
 
-	samples map[string]json.RawMessage // payloads of the server's events
+	examples map[string][]any // messages of a JSON client, by their events
 	*source
 }
 
@@ -52,7 +52,9 @@ func build(root string) (*built, error) {
 		ack:     b.ack(),
 		answer:  b.object(contract.Published{}, answered),
 		failure: b.failure(),
-		samples: map[string]json.RawMessage{},
+		examples: map[string][]any{
+			"ack": {ackOf("7", contract.Ack{Success: true}), ackOf("8", contract.Ack{Code: contract.Forbidden, Message: "you do not take part in this conversation"})},
+		},
 	}
 	b.reference(c.ack)
 	b.reference(c.answer)
@@ -60,9 +62,19 @@ func build(root string) (*built, error) {
 		s := b.publish(e.Name, b.reference(e.Payload))
 		b.reference(s)
 		c.publish = append(c.publish, s)
-		if c.samples[e.Name], err = sample(root, e.Name); err != nil {
+		var publish struct{ Data json.RawMessage }
+		if err := sample(root, "publish/"+kebab(e.Name), &publish); err != nil {
 			return nil, err
 		}
+		c.examples[e.Name] = []any{document{{"event", e.Name}, {"data", publish.Data}}}
+	}
+	for _, e := range c.client {
+		_, route, _ := strings.Cut(e.Name, ":")
+		var message struct{ Body string }
+		if err := sample(root, route, &message); err != nil {
+			return nil, err
+		}
+		c.examples[e.Name] = []any{json.RawMessage(message.Body)}
 	}
 	c.control = b.operations()
 	c.defs = b.defs
@@ -107,18 +119,22 @@ func (b *builder) clientEvents() []event {
 	}
 }
 
-// sample is the payload of the request in events/publish that publishes an event.
-func sample(root, name string) (json.RawMessage, error) {
-	file := filepath.Join(root, "events/publish", kebab(name)+".json")
+// sample reads one of the samples in events.
+func sample(root, name string, v any) error {
+	file := filepath.Join(root, "events", name+".json")
 	raw, err := os.ReadFile(file) //nolint:gosec // of this repository
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var request struct{ Data json.RawMessage }
-	if err := json.Unmarshal(raw, &request); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+	if err := json.Unmarshal(raw, v); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
 	}
-	return request.Data, nil
+	return nil
+}
+
+// ackOf is an ack as it is sent to a JSON client.
+func ackOf(id string, outcome contract.Ack) document {
+	return document{{"event", "ack"}, {"id", id}, {"data", outcome}}
 }
 
 // payload is that of an event. A struct may be the payload of several.

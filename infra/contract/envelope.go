@@ -1,5 +1,19 @@
 package main
 
+import (
+	"fmt"
+
+	"example.org/realtime/shared/contract"
+)
+
+// messageLimit is how large a message of a client may be; publishing describes a publish request, and how large an event may be.
+var (
+	messageLimit = fmt.Sprintf("A whole message has at most %d bytes of UTF-8, unless SOCKET_MAX_PAYLOAD_BYTES says otherwise; a larger one ends the connection.",
+		contract.MaxPayloadBytes)
+	publishing = "What the publish function is invoked with. An event that has no audience of its own names one. " +
+		fmt.Sprintf("Once it is encoded it has at most %d bytes.", contract.MaxEventBytes)
+)
+
 // serverEnvelope is every message that a JSON client gets.
 func (c *built) serverEnvelope() *schema {
 	var all []*schema
@@ -7,9 +21,10 @@ func (c *built) serverEnvelope() *schema {
 		all = append(all, c.serverFrame(e))
 	}
 	return &schema{
-		Title:       "ServerEnvelope",
-		Description: "A message that a JSON client gets: an event, or the ack of an event that it sent with an id.",
-		OneOf:       append(all, c.ackFrame()),
+		Title: "ServerEnvelope",
+		Description: "A message that a JSON client gets: an event, or the ack of one that it sent with an id. " +
+			"What has no event is API Gateway's own, when a function failed: a message, for people.",
+		OneOf: append(all, c.ackFrame()),
 	}
 }
 
@@ -28,7 +43,12 @@ func (c *built) clientEnvelope() *schema {
 	for _, e := range c.client {
 		all = append(all, c.clientFrame(e))
 	}
-	return &schema{Title: "ClientEnvelope", Description: "A message of a JSON client: an event.", OneOf: all}
+	return &schema{
+		Title: "ClientEnvelope",
+		Description: "A message that a JSON client sends: an event. With an id its outcome is an ack with that id; without, a failure is an error event. " +
+			messageLimit,
+		OneOf: all,
+	}
 }
 
 func (c *built) clientFrame(e event) *schema {

@@ -18,7 +18,7 @@ func (c *built) files() (map[string][]byte, error) {
 		"error":            c.failure,
 		"server-to-client": c.serverEnvelope(),
 		"client-to-server": c.clientEnvelope(),
-		"publish/request":  oneOf("PublishRequest", "What the publish function is invoked with.", c.publish),
+		"publish/request":  oneOf("PublishRequest", publishing, c.publish),
 		"publish/answer":   c.answer,
 	}
 	for i, e := range c.server {

@@ -90,6 +90,17 @@ func (s *source) constant(list string, spec *ast.ValueSpec) {
 	s.lists[kind] = append(s.lists[kind], value)
 }
 
+// explain is what the comments say of each of a list of constants.
+func (s *source) explain(values []any) string {
+	var said []string
+	for _, value := range values {
+		if comment := s.comments[fmt.Sprint(value)]; comment != "" {
+			said = append(said, fmt.Sprintf("%v: %s", value, comment))
+		}
+	}
+	return strings.Join(said, " ")
+}
+
 // sentence makes a comment one: one line, a capital letter, a full stop.
 func sentence(comment string) string {
 	text := strings.Join(strings.Fields(comment), " ")

@@ -43,6 +43,9 @@ func (b *builder) object(v any, d direction, only ...string) *schema {
 			s.AnyOf = append(s.AnyOf, filled(name, value))
 		}
 		value.Description = b.source.comments[t.Name()+"."+field.Name]
+		if value.Description == "" {
+			value.Description = b.source.explain(value.Enum)
+		}
 		if optional && d != answered || !optional && field.Type.Kind() == reflect.Pointer {
 			value = orNull(value)
 		}

@@ -25,6 +25,7 @@ func (c *built) typescript() ([]byte, error) {
 		"ref":       func(s *schema) *schema { return &schema{Ref: defs + s.Title} },
 		"object":    func(s *schema) string { return c.object(s, "\n") },
 		"inline":    func(s *schema) string { return c.object(s, " ") },
+		"says":      func(texts ...string) string { return documented("", strings.Join(texts, " ")) },
 		"interface": c.declare,
 		"union":     c.declareUnion,
 	}).Parse(declarations)
@@ -47,6 +48,10 @@ func (c *built) typescript() ([]byte, error) {
 	var b bytes.Buffer
 	err = t.Execute(&b, map[string]any{
 		"Namespace":      contract.Namespace,
+		"MessageLimit":   messageLimit,
+		"ServerEnvelope": c.serverEnvelope(),
+		"ClientEnvelope": c.clientEnvelope(),
+		"PublishRequest": publishing,
 		"IDShape":        contract.IDShape,
 		"Codes":          c.values["Code"],
 		"Server":         c.server,
@@ -208,8 +213,8 @@ func (c *built) typeOf(s *schema) string {
 		return s.parameter + " & " + c.object(s, " ")
 	case s.parameter != "":
 		return s.parameter
-	case s.Examples != nil && reflect.DeepEqual(s.Examples, c.values["Code"]):
-		return "ErrorCode | (string & {})"
+	case s.Examples != nil: // others are possible too, and editors offer these
+		return c.enum(s.Examples) + " | (string & {})"
 	case s.AnyOf != nil && s.Type == nil, s.OneOf != nil:
 		return c.union(append(s.AnyOf, s.OneOf...))
 	}

@@ -16,7 +16,7 @@ const (
 	ParticipantsList   = "participants.list"   // who takes part, in pages
 	GroupsJoin         = "groups.join"         // the users' present sockets come into a group's room
 	GroupsLeave        = "groups.leave"        // the users' present sockets leave a group's room
-	SocketsDisconnect  = "sockets.disconnect"  // sockets get system:disconnect and are closed
+	SocketsDisconnect  = "sockets.disconnect"  // sockets of users, of connections, or of both get system:disconnect and are closed
 	PresenceRead       = "presence.read"       // which of the users are there
 	ConnectionsList    = "connections.list"    // a user's connections
 	RoomsList          = "rooms.list"          // a connection's rooms

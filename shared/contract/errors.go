@@ -15,10 +15,10 @@ const (
 	BadRequest         Code = "socket_error:bad_request"          // not the documented shape
 	UnknownEvent       Code = "socket_error:unknown_event"        // not an event that clients send
 	PayloadTooLarge    Code = "socket_error:payload_too_large"    // above SOCKET_MAX_PAYLOAD_BYTES; the connection is closed
-	Forbidden          Code = "socket_error:forbidden"            // not a participant of the conversation
+	Forbidden          Code = "socket_error:forbidden"            // not a participant of the conversation, or kept out for a while by the backend
 	TooManyConnections Code = "socket_error:too_many_connections" // the user has SOCKETS_PER_USER_MAX sockets; the connection is closed
 	TooManyRooms       Code = "socket_error:too_many_rooms"       // the connection is in ROOMS_PER_CONNECTION_MAX rooms
-	Internal           Code = "socket_error:internal"             // our fault; only the log has details
+	Internal           Code = "socket_error:internal"             // the service failed, only its log says how: try again
 )
 
 // Error is a refusal that a client is told about.

@@ -9,7 +9,7 @@ import (
 
 // Publish is a backend's request to send an event.
 type Publish struct {
-	ID        string          `json:"id,omitempty" schema:"text,max=MaxPublishIDLength"` // idempotency key
+	ID        string          `json:"id,omitempty" schema:"text,max=MaxPublishIDLength"` // idempotency key, remembered for 24 hours
 	Event     string          `json:"event"`                                             // one of the events that the server sends
 	Data      json.RawMessage `json:"data"`                                              // the payload; clients get it byte for byte
 	To        *Audience       `json:"to,omitempty"`                                      // without it, the event's own audience

@@ -28,6 +28,18 @@ publish({ event: "conversations:join", data: { conversationId: "c1" } });
 publish({ event: "notifications:new", data: notification });
 // @ts-expect-error an audience of planets
 publish({ event: "notifications:new", data: notification, to: { planets: ["x"] } });
+// @ts-expect-error a user is not users
+publish({ event: "notifications:new", data: notification, to: { user: ["alice"] } });
+// @ts-expect-error a string, not a number
+publish({ event: "notifications:new", data: { eventKey: 7, notification: {} }, to: { all: true } });
+// @ts-expect-error the notification is missing
+publish({ event: "notifications:new", data: { eventKey: "task.assigned" }, to: { all: true } });
+// @ts-expect-error recipients are a list
+publish({ event: "messages:new", data: { ...message, recipients: "bob" } });
+// @ts-expect-error milliseconds, not a date
+publish({ event: "presence:update", data: { userId: "alice", isOnline: true, lastSeen: new Date(), sockets: [] } });
+// @ts-expect-error what is unknown is null, and not left out
+publish({ event: "presence:update", data: { userId: "alice", isOnline: true, sockets: [] } });
 // @ts-expect-error no sender
 publish({ event: "messages:new", data: { conversationId: "c1", message: {}, recipients: [] } });
 // @ts-expect-error a message that is not deleted
@@ -78,6 +90,10 @@ void control({ op: "participants.add", conversationId });
 ({ op: "participants.list", conversationId, users }) satisfies ControlRequest;
 // @ts-expect-error no reason
 void control({ op: "sockets.disconnect", users });
+// @ts-expect-error seconds are a number
+void control({ op: "sockets.disconnect", users, reason: "banned", denySeconds: "3600" });
+// @ts-expect-error the operation is missing
+void control({ conversationId, users });
 // @ts-expect-error the group's id is missing
 void control({ op: "groups.join", users });
 // @ts-expect-error users, not a user

@@ -5,10 +5,12 @@ import type {
   Ack,
   ClientEnvelope,
   ClientToServerEvents,
+  ConnectError,
   ErrorCode,
   PresenceSnapshot,
   ServerEnvelope,
   ServerToClientEvents,
+  SocketErrorPayload,
 } from "./realtime.js";
 
 interface MessageDTO {
@@ -56,6 +58,7 @@ socket.on("system:disconnect", ({ reason, message }) => same<[string, string | n
 socket.on("connect", () => {});
 socket.on("disconnect", (reason) => reason === "io server disconnect");
 socket.on("connect_error", (error) => error.message);
+socket.on("connect_error", ({ message, data }: ConnectError) => same<[string, SocketErrorPayload | undefined], [typeof message, typeof data]>(true));
 
 // Documents are unknown where nothing says what they are.
 const bare: Socket<ServerToClientEvents, ClientToServerEvents> = io("/ws/app");
@@ -67,6 +70,10 @@ socket.on("messages:created", () => {});
 socket.on("conversations:join", () => {});
 // @ts-expect-error a member that a payload does not have
 socket.on("messages:new", ({ conversationID }) => conversationID);
+// @ts-expect-error a socket's ip may be null
+socket.on("presence:update", ({ sockets: [first] }) => first?.ip.length);
+// @ts-expect-error the server may not have been reached
+socket.on("connect_error", ({ data }: ConnectError) => data.code);
 // @ts-expect-error lastSeen may be null
 socket.on("presence:update", ({ lastSeen }) => new Date(lastSeen));
 // @ts-expect-error a document that is unknown has no members
@@ -109,6 +116,12 @@ socket.emit("messages:new", { conversationId, message: {}, senderId: "alice", re
 socket.emit("conversations:joined", { conversationId });
 // @ts-expect-error an ack has no result
 socket.emit("conversations:join", { conversationId }, (ack) => ack.result);
+// @ts-expect-error not the shape of an ack
+socket.emit("conversations:join", { conversationId }, (ack: { ok: boolean }) => ack.ok);
+// @ts-expect-error the callback has one argument, unless there is a timeout
+socket.emit("conversations:join", { conversationId }, (error: Error, ack: Ack) => [error, ack]);
+// @ts-expect-error a heartbeat has no payload
+socket.emit("presence:heartbeat", { at: 1 });
 // @ts-expect-error a success has no code
 socket.emit("conversations:join", { conversationId }, (ack) => ack.success && ack.code);
 // @ts-expect-error not a code of an ack
@@ -138,6 +151,8 @@ send({ event: "presence:heartbeat" });
 send({ event: "conversations:join", data: { conversationId }, id: 7 });
 // @ts-expect-error an id is a string or a number
 send({ event: "conversations:join", data: { conversationId }, id: true });
+// @ts-expect-error a conversation's id is a string
+send({ event: "conversations:join", data: { conversationId: 7 } });
 // @ts-expect-error no conversation
 send({ event: "conversations:leave" });
 // @ts-expect-error an event that only the server sends
