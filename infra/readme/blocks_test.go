@@ -106,6 +106,7 @@ func (r *reader) do(whole, t *testing.T, b block) {
 		r.save(t, b)
 	case "ts":
 		compiled(t, b)
+		r.save(t, b)
 	default:
 		t.Fatalf("nobody knows how to check %q", b.language)
 	}
@@ -114,14 +115,14 @@ func (r *reader) do(whole, t *testing.T, b block) {
 // save keeps a program, whose name is in its first line, for a command that runs it.
 func (r *reader) save(t *testing.T, b block) {
 	_, name, ok := strings.Cut(b.lines[0], " ") // a comment
-	if !ok || filepath.Ext(name) != map[string]string{"go": ".go", "js": ".mjs", "python": ".py"}[b.language] {
+	if !ok || filepath.Ext(name) != map[string]string{"go": ".go", "js": ".mjs", "python": ".py", "ts": ".ts"}[b.language] {
 		t.Fatalf("the first line names no file: %s", b.lines[0])
 	}
 	text := r.places.Replace(strings.Join(b.lines, "\n") + "\n")
 	if err := os.WriteFile(filepath.Join(r.files, name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(r.text, "\n$ go run "+name+"\n") && !strings.Contains(r.text, "node "+name+"\n") && !strings.Contains(r.text, "\n$ python3 "+name+"\n") {
+	if !regexp.MustCompile(`(?m)^(\$ .*)?(go run|node|python3|npx tsc .*) ` + regexp.QuoteMeta(name) + `$`).MatchString(r.text) {
 		t.Errorf("no command runs %s", name)
 	}
 }

@@ -47,6 +47,14 @@ func (r *reader) scriptLine(whole, t *testing.T, b block, line string) {
 		byCI(t, "sam")
 	case words[0] == "npm" && words[1] == "install":
 		r.packages(t, slices.DeleteFunc(words[2:], func(word string) bool { return strings.HasPrefix(word, "--") }))
+	case words[0] == "cp":
+		x := launch(t, "cp "+words[1]+" "+r.files, r.environ())
+		fail(t, x, x.end(t))
+	case words[0] == "npx" && words[1] == "tsc":
+		needs(t, "npx")
+		program := words[len(words)-1]
+		x := launch(t, "infra/readme/node_modules/.bin/"+strings.TrimSuffix(line[len("npx "):], program)+filepath.Join(r.files, program), r.environ())
+		fail(t, x, x.end(t))
 	case words[0] == "pip" && words[1] == "install": // SAM CLI, which comes first in PATH, has it
 		needs(t, "Python and "+words[2])
 		x := launch(t, "python3 -c 'import "+words[2]+"'", r.environ())
