@@ -96,6 +96,7 @@ func TestAnswersAreHeldToTheContract(t *testing.T) {
 
 // A frame that is not as documented fails the test of the client that got it: parse says what is wrong with each of these.
 func TestFramesAreHeldToTheContract(t *testing.T) {
+	const yes, no = `{"success":true}`, `{"code":"socket_error:forbidden","message":"no"}`
 	for _, message := range []string{
 		`{"event":"messages:new","data":{"conversationId":"c1","message":{},"senderId":"alice","recipients":["bob"],"more":1}}`,
 		`{"event":"notifications:new","data":{"eventKey":"k","notification":7,"more":1}}`,
@@ -129,6 +130,26 @@ func TestFramesAreHeldToTheContract(t *testing.T) {
 	} {
 		if _, err := parse([]byte(message)); err == nil {
 			t.Errorf("%s: passes", message)
+		}
+	}
+	for packet, event := range map[string]string{
+		`0{"sid":"x"}`:                                 "0",
+		`40/ws/app,{"sid":"x"}`:                        "40",
+		`41/ws/app,`:                                   "41",
+		`43/ws/app,7[` + yes + `]`:                     "ack",
+		`42/ws/app,["error",` + no + `]`:               "error",
+		`44/ws/app,{"message":"no","data":` + no + `}`: "44",
+	} {
+		if f, err := parsePacket(packet); err != nil || f.event != event {
+			t.Errorf("%s: %q, %v", packet, f.event, err)
+		}
+	}
+	for _, packet := range []string{
+		``, `2`, `42/ws/app,["error"]`, `42/ws/app,["error",` + no + `,1]`, `42/ws/app,["error",` + yes + `]`, `42["error",` + no + `]`,
+		`43/ws/app,7[]`, `43/ws/app,[` + yes + `]`, `44/ws/app,{"message":"no"}`, `44/ws/app,{"message":"no","data":` + yes + `}`, `45/ws/app,[]`,
+	} {
+		if _, err := parsePacket(packet); err == nil {
+			t.Errorf("%s: passes", packet)
 		}
 	}
 }

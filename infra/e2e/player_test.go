@@ -158,9 +158,17 @@ func parsePacket(packet string) (frame, error) {
 		return f, errors.New("not of this namespace")
 	}
 	switch kind {
-	case "40", "41", "44":
+	case "40", "41":
 		f.event = kind
 		return f, nil
+	case "44":
+		var refusal struct{ Data json.RawMessage }
+		if err := json.Unmarshal([]byte(rest), &refusal); err != nil {
+			return f, err
+		}
+		_, err := parse([]byte(`{"event":"error","data":` + string(refusal.Data) + `}`))
+		f.event = kind
+		return f, err
 	case "42":
 		var event []json.RawMessage
 		if err := json.Unmarshal([]byte(rest), &event); err != nil || len(event) != 2 {

@@ -52,9 +52,12 @@ func check(message []byte) error {
 		return schema.Check(message)
 	}
 	if refusal, ok := strings.CutPrefix(string(message), "44"); ok { // CONNECT_ERROR, which a client does not send
-		_, object, _ := strings.Cut(refusal, ",")
+		object, ours := strings.CutPrefix(refusal, contract.Namespace+",")
+		if !ours { // a namespace that is none
+			_, object, _ = strings.Cut(refusal, ",")
+		}
 		var reason struct{ Data json.RawMessage }
-		if err := json.Unmarshal([]byte(object), &reason); err != nil || reason.Data == nil {
+		if err := json.Unmarshal([]byte(object), &reason); err != nil || !ours && reason.Data == nil {
 			return err
 		}
 		return schema.Check(fmt.Appendf(nil, `{"event":"error","data":%s}`, reason.Data))
@@ -87,6 +90,7 @@ func TestFramesAreHeldToTheContract(t *testing.T) {
 	for _, message := range []string{
 		`0{"sid":"x","upgrades":[],"pingInterval":300000,"pingTimeout":120000,"maxPayload":5120}`, `2`,
 		`40/ws/app,{"sid":"x"}`, `41/ws/app,`, `44/ws/app,{"message":"no","data":{"code":"socket_error:unauthorized","message":"no"}}`,
+		`44/other,{"message":"Invalid namespace"}`,
 		`42/ws/app,["notifications:ready",{"message":"hi","userId":"alice"}]`,
 		`42/ws/app,["messages:new",{"conversationId":"c1","message":{},"senderId":"alice","recipients":["bob"],"more":1}]`,
 		`43/ws/app,1[{"success":true}]`,
@@ -98,7 +102,7 @@ func TestFramesAreHeldToTheContract(t *testing.T) {
 	}
 	for _, message := range []string{
 		``, `9`,
-		`44/ws/app,{"message":"no","data":{"code":"socket_error:unauthorized"}}`,
+		`44/ws/app,{"message":"no","data":{"code":"socket_error:unauthorized"}}`, `44/ws/app,{"message":"no"}`,
 		`42["notifications:ready",{"message":"hi","userId":"alice"}]`,
 		`42/ws/app,["notifications:ready"]`,
 		`42/ws/app,["notifications:ready",{"message":"hi","userId":"alice"},1]`,

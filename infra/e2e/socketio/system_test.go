@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"strings"
@@ -110,7 +112,11 @@ func suite(t *testing.T) *system {
 func (s *system) end() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	return s.Close(ctx)
+	err := s.Close(ctx)
+	for _, wrong := range s.frames.take() { // since the last test
+		err = errors.Join(err, fmt.Errorf("not as documented: %s", wrong))
+	}
+	return err
 }
 
 // explain fails the test if a client was sent what is not in the contract, and shows what the functions said last, if it fails.
