@@ -123,13 +123,14 @@ func (c *Control) sendAwayRest(ctx context.Context, req *contract.DisconnectSock
 			published.Gone, published.Failed = published.Gone-n, published.Failed+n
 			return nil
 		}
-		again, err := c.sendAway(ctx, req, nil, rest)
-		if err != nil {
-			return err
+		for some := range slices.Chunk(rest, contract.MaxAudience) {
+			again, err := c.sendAway(ctx, req, nil, some)
+			if err != nil {
+				return err
+			}
+			n := min(again.Delivered, published.Gone) // one that failed is there at the next look
+			published.Gone, published.Delivered = published.Gone-n, published.Delivered+n
 		}
-		published.Gone -= again.Delivered + again.Failed
-		published.Delivered += again.Delivered
-		published.Failed += again.Failed
 	}
 }
 
