@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 
 	"example.org/realtime/infra/bench/price"
@@ -33,6 +34,31 @@ func TestPage(t *testing.T) {
 	metrics, err := alarmMetrics("template.yaml")
 	if err != nil || metrics != m.AlarmMetrics {
 		t.Errorf("alarms watch %d metrics, and measured.json has %d (%v)", metrics, m.AlarmMetrics, err)
+	}
+}
+
+// What Lambda itself logs is not in the bill, because functions are deployed so that it does not log what succeeds.
+func TestPlatformLogs(t *testing.T) {
+	text, err := os.ReadFile("../../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var template struct {
+		Parameters map[string]struct {
+			Default any `yaml:"Default"`
+		} `yaml:"Parameters"`
+		Globals struct {
+			Function struct {
+				LoggingConfig map[string]string `yaml:"LoggingConfig"`
+			} `yaml:"Function"`
+		} `yaml:"Globals"`
+	}
+	if err := yaml.Unmarshal(text, &template); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"LogFormat": "JSON", "SystemLogLevel": "SystemLogLevel"} // a reference, which loses its tag
+	if diff := cmp.Diff(want, template.Globals.Function.LoggingConfig); diff != "" || template.Parameters["SystemLogLevel"].Default != "WARN" {
+		t.Errorf("-want +template\n%s, %v by default", diff, template.Parameters["SystemLogLevel"].Default)
 	}
 }
 
@@ -111,7 +137,6 @@ func TestMonth(t *testing.T) {
 		Invocations:       sessions,
 		Write:             (20-18)*120 + signs*10 + sessions*5,
 		StoredByteMonths:  5000,
-		LogBytes:          sessions * price.PlatformLogBytes,
 		GBSeconds:         signs*10*0.5/sweepRPS + 7*3*price.PostMilliseconds/1000/price.PostsAtOnce + sessions*price.Milliseconds["connect"]/1000/4,
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) < 1e-6 })); diff != "" {

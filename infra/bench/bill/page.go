@@ -29,7 +29,6 @@ func (m measured) usage(r rig.Reading, perPost, memory float64) price.Usage {
 	for function, n := range r.Invocations {
 		u.Invocations += float64(n)
 		u.GBSeconds += float64(n) * price.Milliseconds[function] * milli * float64(m.MemoryMB[function]) * megabyte
-		u.LogBytes += float64(n) * price.PlatformLogBytes
 	}
 	return u
 }
@@ -151,14 +150,20 @@ func bill(u price.Usage) string {
 func (m measured) assumptions() string {
 	var b strings.Builder
 	b.WriteString(wrapped(fmt.Sprintf("**Assumed**, because nothing here has run in AWS yet: API Gateway takes %g ms for a post, and a publish has %d of them under way; "+
-		"a worker of a split publish makes %g posts a second, sweep %g calls; Lambda adds %d bytes to the log for each invocation; and functions are billed for",
-		price.PostMilliseconds, price.PostsAtOnce, price.WorkerRPS, sweepRPS, price.PlatformLogBytes)))
+		"a worker of a split publish makes %g posts a second, sweep %g calls; functions start cold so seldom that it is not in the bill; and they are billed for",
+		price.PostMilliseconds, price.PostsAtOnce, price.WorkerRPS, sweepRPS)))
 	var names, times strings.Builder
 	for _, function := range []string{"authorizer", "connect", "disconnect", "heartbeat", "join", "leave", "default", "publish", "control", "sweep"} {
 		fmt.Fprintf(&names, " %s |", function)
 		fmt.Fprintf(&times, " %g |", price.Milliseconds[function])
 	}
 	fmt.Fprintf(&b, "| function |%s\n|---|%s\n| ms, without posts to an audience |%s\n", names.String(), strings.Repeat("--:|", len(price.Milliseconds)), times.String())
+	platform := price.Usage{LogBytes: million * price.PlatformLogBytes}
+	b.WriteString("\n" + strings.TrimSuffix(wrapped(fmt.Sprintf("**Logs** are the functions' own lines, one for each invocation, with its duration. "+
+		"`LogLevel=warn` leaves out those that went well. Keeping logs for 30 days is a few cents for a dollar of taking them in, and not in the bill. "+
+		"What Lambda itself logs of an invocation, %d bytes, would be %s per million, more than it takes for invoking. So by default it does that only for "+
+		"one that failed or timed out; `SystemLogLevel=INFO` shows of all how much memory they used. Lambda's metrics `Duration` and `Errors` cost nothing.",
+		price.PlatformLogBytes, dollars(platform.Total()))), "\n"))
 	return b.String()
 }
 

@@ -63,7 +63,7 @@ var Items = []Item{
 		func(u Usage) float64 { return u.Read },
 	},
 	{
-		DynamoDB, "stored, for a month", 0.25, gib, "GB", "https://aws.amazon.com/dynamodb/pricing/on-demand/",
+		DynamoDB, "stored for a month, $0.20 of it for point-in-time recovery", 0.45, gib, "GB", "https://aws.amazon.com/dynamodb/pricing/on-demand/",
 		func(u Usage) float64 { return u.StoredByteMonths },
 	},
 	{
@@ -92,7 +92,8 @@ const (
 	PostsAtOnce = 64
 	// WorkerRPS is how many posts a second a worker of a split publish makes: FANOUT_RPS over the number of its workers.
 	WorkerRPS = 1250.0
-	// PlatformLogBytes is what Lambda itself logs of an invocation, as JSON: platform.start and platform.report.
+	// PlatformLogBytes is what Lambda itself logs of an invocation that succeeds, as JSON: platform.start and platform.report. With
+	// SystemLogLevel=WARN, the template's default, it logs neither (AWS: "System log level event mapping").
 	PlatformLogBytes = 600
 )
 

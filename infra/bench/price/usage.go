@@ -17,7 +17,7 @@ type Usage struct {
 	GBSeconds         float64 // memory times duration
 	Write, Read       float64 // request units
 	StoredByteMonths  float64
-	LogBytes          float64 // Lambda's own lines included
+	LogBytes          float64 // of the functions; see PlatformLogBytes
 	Metrics           float64 // months of custom metrics: a name in a namespace with its dimensions
 	AlarmMetrics      float64 // months of metrics that alarms watch
 	BytesOut          float64 // to clients
