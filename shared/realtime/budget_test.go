@@ -1,9 +1,11 @@
 package realtime
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -336,6 +338,29 @@ func TestPresenceGlobalMax(t *testing.T) {
 				t.Errorf("the user's own socket was told %d times", len(poster.posted["a="]))
 			}
 		})
+	}
+}
+
+// That presence is limited holds for long: it is logged and counted once a minute, not for each of them.
+func TestLimitedIsToldOnceAMinute(t *testing.T) {
+	p, _, _, metrics := newPublisher(t, houseOf(2))
+	var said bytes.Buffer
+	p.Log, p.PresenceGlobalMax = slog.New(slog.NewTextHandler(&said, nil)), 1
+	now := time.Unix(60_000, 0)
+	p.Now = func() time.Time { return now }
+	for _, step := range []struct {
+		after time.Duration
+		told  int
+	}{{0, 1}, {0, 1}, {59 * time.Second, 1}, {time.Second, 2}, {59 * time.Second, 2}, {time.Hour, 3}} {
+		now = now.Add(step.after)
+		job := aliceNow()
+		job.Presence.AtMS = now.UnixMilli()
+		if err := p.Do(t.Context(), job); err != nil {
+			t.Fatal(err)
+		}
+		if lines := strings.Count(said.String(), "PRESENCE_GLOBAL_MAX"); lines != step.told || int(metrics.sum["PresenceLimited"]) != step.told {
+			t.Errorf("at %v: %d lines, metric %v, want %d of each", now.UTC(), lines, metrics.sum["PresenceLimited"], step.told)
+		}
 	}
 }
 

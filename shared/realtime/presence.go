@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"example.org/realtime/shared/contract"
@@ -107,8 +108,10 @@ func (p *Publisher) observers(ctx context.Context, rooms []string) (observers, e
 		}
 		who.limited = true
 	}
-	p.Log.WarnContext(ctx, "more connections than PRESENCE_GLOBAL_MAX, presence goes to rooms only", "limit", limit)
-	p.Metrics.Put(map[string]float64{"PresenceLimited": 1})
+	if p.limitTold.first(p.Now()) {
+		p.Log.WarnContext(ctx, "more connections than PRESENCE_GLOBAL_MAX, presence goes to rooms only", "limit", limit)
+		p.Metrics.Put(map[string]float64{"PresenceLimited": 1})
+	}
 	for _, room := range rooms {
 		sockets, err := p.Rooms.Sockets(ctx, room, limit)
 		if err != nil {
@@ -119,6 +122,15 @@ func (p *Publisher) observers(ctx context.Context, rooms []string) (observers, e
 		}
 	}
 	return who, nil
+}
+
+// minutely tells what holds for long once in each minute of the clock, as a metric's period is one.
+type minutely struct{ minute atomic.Int64 }
+
+// first tells whether this process has not told it yet in now's minute.
+func (m *minutely) first(now time.Time) bool {
+	minute := now.Unix() / 60
+	return m.minute.Swap(minute) != minute
 }
 
 // with is the audience and the user's own sockets, without those. Of the user, only these are left: a listing may still have one

@@ -42,6 +42,8 @@ type Publisher struct {
 	PingInterval      time.Duration
 	PingTimeout       time.Duration
 	MaxPayload        int // bytes of a whole message
+
+	limitTold minutely // that there are more connections than PresenceGlobalMax
 }
 
 const (

@@ -89,9 +89,12 @@ func (m measured) page() string {
 	standing := m.standing()
 	sweep := standing
 	sweep.Metrics, sweep.AlarmMetrics = 0, 0
+	publishing := price.Usage{Metrics: float64(len(m.Metrics["publish"]))}
 	b.WriteString("\n" + wrapped(fmt.Sprintf("**A stage without clients** costs %s a month: the %g metrics that the alarms watch %s, sweep, which runs every minute, %s, "+
-		"and its %g metrics %s.", dollars(standing.Total()), standing.AlarmMetrics, dollars(price.Usage{AlarmMetrics: standing.AlarmMetrics}.Total()),
-		dollars(sweep.Total()), standing.Metrics, dollars(price.Usage{Metrics: standing.Metrics}.Total()))))
+		"and its %g metrics %s. Where there is something to publish, the %g metrics of publish are %s more.",
+		dollars(standing.Total()), standing.AlarmMetrics, dollars(price.Usage{AlarmMetrics: standing.AlarmMetrics}.Total()),
+		dollars(sweep.Total()), standing.Metrics, dollars(price.Usage{Metrics: standing.Metrics}.Total()),
+		publishing.Metrics, dollars(publishing.Total()))))
 	b.WriteString(wrapped("**Clients, for a month.** Request units, invocations, messages and bytes of log were counted on the local stack, where the real " +
 		"functions ran. The column API Gateway is the floor: what it alone charges for these connections and messages. Connections last two hours and are then " +
 		"made anew. 8 h a day are 22 days a month; idle connections stay day and night."))
