@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -45,6 +46,8 @@ func (c *command) client(ctx context.Context, args []string) error {
 		HTTPHeader: http.Header{"Authorization": {"Bearer " + token}},
 	})
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil // Ctrl-C while it connected
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nothing answers at %s: start the stack with make run", url)
 	case err != nil && response != nil && response.StatusCode != http.StatusSwitchingProtocols:
@@ -88,6 +91,7 @@ type terminal struct {
 	socket *websocket.Conn
 	acks   chan string // ids that were acknowledged
 	sent   int         // commands, whose number is their id
+	left   atomic.Bool // the user has ended it, not the server
 }
 
 // loop sends what is typed until the connection or the input ends, or ctx does.
@@ -125,7 +129,8 @@ func (t *terminal) loop(ctx context.Context, typed <-chan string, ended <-chan e
 
 // leave closes the connection, which ends receive.
 func (t *terminal) leave() error {
-	_ = t.socket.Close(websocket.StatusNormalClosure, "") // the connection may be gone already: receive says so
+	t.left.Store(true)
+	_ = t.socket.Close(websocket.StatusNormalClosure, "") // the connection may be gone already
 	return nil
 }
 
@@ -135,6 +140,8 @@ func (t *terminal) receive(ctx context.Context) error {
 		_, message, err := t.socket.Read(ctx)
 		var closed websocket.CloseError
 		switch {
+		case err != nil && t.left.Load():
+			return nil // whatever it is that has been read: the server's answer, or nothing, because Close took that
 		case errors.As(err, &closed):
 			t.say("closed with %d %s", closed.Code, closed.Reason)
 			if closed.Code == websocket.StatusNormalClosure {

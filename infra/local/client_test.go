@@ -60,7 +60,7 @@ func TestClientSendsWhatIsTyped(t *testing.T) {
 	o := execute(t, environ, strings.NewReader(typed), "client", "-user", "alice")
 	acks := `{"event":"ack","id":"1","data":{"success":true}}` + "\n" + `{"event":"ack","id":"2","data":{"success":true}}` + "\n" +
 		`{"event":"ack","id":"3","data":{"success":true}}` + "\n"
-	o.expect(t, 0, acks, greeting+clientHelp+"\nclosed with 1000 \n")
+	o.expect(t, 0, acks, greeting+clientHelp+"\n")
 	want := []string{
 		`{"event":"conversations:join","data":{"conversationId":"c1"},"id":"1"}`,
 		`{"event":"conversations:leave","data":{"conversationId":"c1"},"id":"2"}`,
@@ -97,8 +97,33 @@ func TestClientIsInterrupted(t *testing.T) {
 	out := &buffer{}
 	c := &command{stdin: silent, stdout: io.Discard, stderr: out, environ: environ, now: func() time.Time { return at }}
 	ctx, interrupt := context.WithCancel(t.Context())
-	time.AfterFunc(50*time.Millisecond, interrupt)
-	if code := c.run(ctx, []string{"client", "-user", "alice"}); code != 0 {
+	ended := make(chan int, 1)
+	go func() { ended <- c.run(ctx, []string{"client", "-user", "alice"}) }()
+	for out.String() != greeting && len(ended) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	interrupt()
+	if code := <-ended; code != 0 || out.String() != greeting {
+		t.Errorf("exit code %d, %s", code, out)
+	}
+}
+
+func TestClientIsInterruptedBeforeItIsLetIn(t *testing.T) {
+	asked, ended := make(chan struct{}), make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(asked)
+		<-ended
+	}))
+	defer s.Close()
+	defer close(ended)
+	out := &buffer{}
+	c := &command{stdin: strings.NewReader(""), stdout: out, stderr: out, environ: []string{"WS_PORT=" + portOf(s.URL)}, now: func() time.Time { return at }}
+	ctx, interrupt := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		interrupt()
+	}()
+	if code := c.run(ctx, []string{"client", "-user", "alice"}); code != 0 || out.String() != "" {
 		t.Errorf("exit code %d, %s", code, out)
 	}
 }
