@@ -10,6 +10,9 @@ AWS_CLI       := $(TOOLS)/aws-cli/bin
 PYTHON_CLIENT := $(TOOLS)/python-socketio/bin
 CHROMIUM      ?= /usr/bin/chromium
 
+# As a module: the path in the first line of a program is no longer right when the repository has moved.
+SAM := $(SAM_CLI)/python -m samcli
+
 WITH_DYNAMODB_LOCAL := go run ./infra/local/dynamodblocal/with
 
 SEEDS    ?= 1000
@@ -86,23 +89,23 @@ signatures: $(SAM_CLI) ## Posts are signed as botocore signs them
 	@mkdir -p .build
 	$(SAM_CLI)/python infra/tools/signatures.py | diff - shared/push/testdata/signatures.jsonl
 	$(SAM_CLI)/python infra/tools/signatures.py 2000 1 > .build/signatures.jsonl
-	SIGNATURES=$(abspath .build/signatures.jsonl) go test -count=1 -run '^TestSignaturesAreBotocores$$' ./shared/push
+	SIGNATURES=$(call quote,$(abspath .build/signatures.jsonl)) go test -count=1 -run '^TestSignaturesAreBotocores$$' ./shared/push
 
 dynamodb: ## Store suite and table comparison on DynamoDB Local
 	$(WITH_DYNAMODB_LOCAL) go test -shuffle=on -count=1 ./shared/store/... ./infra/local/table/...
 
 sam: $(SAM_CLI) ## Validate and transform the template, build the functions as for a deployment
-	$(SAM_CLI)/sam validate --lint
-	$(SAM_CLI)/cfn-lint template.yaml
+	$(SAM) validate --lint
+	$(SAM_CLI)/python -m cfnlint template.yaml
 	$(SAM_CLI)/python infra/tools/transform.py
-	$(SAM_CLI)/sam build
+	$(SAM) build
 
 samples: $(AWS_CLI) .build/sam ## Functions answer the samples of events/ behind SAM CLI's Invoke service
 	$(WITH_DYNAMODB_LOCAL) $(SAM_CLI)/python infra/tools/samples.py
 
 # The way of a client and its events. The service is slow, and the other tests are about what it has no part in.
 sam-e2e: .build/sam ## End-to-end tests of the functions behind SAM CLI's Invoke service, on DynamoDB Local
-	SAM_CLI_PYTHON=$(abspath $(SAM_CLI)/python) $(WITH_DYNAMODB_LOCAL) \
+	SAM_CLI_PYTHON=$(call quote,$(abspath $(SAM_CLI)/python)) $(WITH_DYNAMODB_LOCAL) \
 		go test -count=1 -run '^(TestFlow|TestAcks)$$' ./infra/e2e
 
 sam-invoke: .build/sam ## SAM CLI's Invoke service without Docker, for LAMBDA_ENDPOINT=http://127.0.0.1:3003 make run
@@ -116,8 +119,8 @@ socketio: $(PYTHON_CLIENT) infra/e2e/socketio/node_modules infra/tools/parser/no
 	@mkdir -p .build
 	node infra/tools/parser/corpus.js | diff - shared/wire/testdata/socketio.jsonl
 	node infra/tools/parser/corpus.js 100000 1 > .build/socketio.jsonl
-	SOCKET_IO_CORPUS=$(abspath .build/socketio.jsonl) go test -count=1 ./shared/wire
-	SOCKETIO_CLIENTS=1 CHROMIUM=$(CHROMIUM) PYTHON_SOCKETIO=$(abspath $(PYTHON_CLIENT)/python) go test -count=1 ./infra/e2e/socketio
+	SOCKET_IO_CORPUS=$(call quote,$(abspath .build/socketio.jsonl)) go test -count=1 ./shared/wire
+	SOCKETIO_CLIENTS=1 CHROMIUM=$(CHROMIUM) PYTHON_SOCKETIO=$(call quote,$(abspath $(PYTHON_CLIENT)/python)) go test -count=1 ./infra/e2e/socketio
 
 console: infra/e2e/console/node_modules ## The console in Chromium: every view and action, and what it costs beside many events
 	@$(need-chromium)
@@ -127,7 +130,7 @@ console: infra/e2e/console/node_modules ## The console in Chromium: every view a
 SCREENSHOTS := infra/local/console/screenshots
 screenshots: infra/e2e/console/node_modules ## The README's pictures of the console, from the test that makes them
 	@$(need-chromium)
-	CONSOLE=1 CHROMIUM=$(CHROMIUM) CONSOLE_SCREENSHOTS=$(abspath .build/screenshots) go test -count=1 -run '^TestConsole$$' ./infra/e2e/console
+	CONSOLE=1 CHROMIUM=$(CHROMIUM) CONSOLE_SCREENSHOTS=$(call quote,$(abspath .build/screenshots)) go test -count=1 -run '^TestConsole$$' ./infra/e2e/console
 	for picture in $(notdir $(wildcard $(SCREENSHOTS)/*.png)); do cp .build/screenshots/$$picture $(SCREENSHOTS)/; done
 
 contract: ## Write events/contract (JSON Schema, AsyncAPI, TypeScript) from shared/contract
@@ -154,7 +157,7 @@ infra/readme/node_modules: infra/readme/package-lock.json
 
 # For this machine, and always: sam build knows itself what to do.
 .build/sam: $(SAM_CLI)
-	LAMBDA_GOARCH=$$(go env GOARCH) $(SAM_CLI)/sam build --build-dir $@
+	LAMBDA_GOARCH=$$(go env GOARCH) $(SAM) build --build-dir $@
 
 bench: infra/bench/node/node_modules infra/bench/poster/node/node_modules ## Measure speed and memory on this machine: [PART=poster,rooms]
 	go run ./infra/bench $(if $(call given,PART),-part $(call quote,$(PART)))
@@ -166,20 +169,20 @@ sizes: ## The functions as deployed are no larger than they may be
 	go run ./infra/bench/coldstart -sizes
 
 build: $(SAM_CLI) ## The functions as sam deploy takes them
-	$(SAM_CLI)/sam build
+	$(SAM) build
 
 tools: $(GOLANGCI_LINT) $(SAM_CLI) $(AWS_CLI) ## Fetch what make check needs into .tools
 	$(WITH_DYNAMODB_LOCAL) true
 
 $(GOLANGCI_LINT):
 	@echo "golangci-lint $(GOLANGCI_LINT_VERSION): two minutes to build"
-	GOBIN=$(abspath $(@D)) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	GOBIN=$(call quote,$(abspath $(@D))) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 
 $(SAM_CLI) $(AWS_CLI) $(PYTHON_CLIENT): $(TOOLS)/%/bin: infra/tools/%.txt
 	@echo "$*: half a minute to fetch"
 	rm -rf $(@D)
 	python3 -m venv $(@D)
-	$@/pip install --quiet --disable-pip-version-check -r $< || { rm -rf $(@D); exit 1; }
+	$@/python -m pip install --quiet --disable-pip-version-check -r $< || { rm -rf $(@D); exit 1; }
 	@touch $@
 
 clean: ## Remove what was built and fetched
@@ -191,4 +194,4 @@ LAMBDA_GOARCH ?= arm64
 FUNCTIONS     ?= functions
 build-%Function:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_GOARCH) go build -tags lambda.norpc -trimpath -buildvcs=false -ldflags '-s -w -buildid=' \
-		-o $(ARTIFACTS_DIR)/bootstrap ./$(FUNCTIONS)/$(shell echo $* | tr A-Z a-z)
+		-o $(call quote,$(ARTIFACTS_DIR)/bootstrap) ./$(FUNCTIONS)/$(shell echo $* | tr A-Z a-z)

@@ -294,7 +294,7 @@ def aws_cli(functions):
     """The same with the AWS CLI, as a backend's shell script would."""
     answer = Path(".build/answer.json")
     subprocess.run(
-        [".tools/aws-cli/bin/aws", "lambda", "invoke", "--endpoint-url", functions.client.meta.endpoint_url,
+        [".tools/aws-cli/bin/python", "-m", "awscli", "lambda", "invoke", "--endpoint-url", functions.client.meta.endpoint_url,
          "--function-name", "PublishFunction", "--payload", "file://events/publish/notifications-new.json", answer],
         check=True, stdout=subprocess.DEVNULL)
     expect(json.loads(answer.read_text(encoding="utf-8"))["delivered"], 1)
