@@ -1,6 +1,7 @@
 // The console in a browser, beside the program that make run starts: its views, and what can be done in them.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { undocumented } from "./contract.js";
 import { browse, client, eventually, fits, open, screenshot, start, text, view } from "./system.js";
 
 const markup = `<img src=x onerror="document.title='hacked'"><script>document.title='hacked'</script>`;
@@ -369,6 +370,8 @@ test("the page says when the stack stops, and finds it again when it is started 
   assert.match(await page.locator(".pane .frames").first().textContent(), /Closed with 1001|without a close frame/);
 });
 
-test("nothing went wrong in the page, and nothing left its origin", () => {
+test("nothing went wrong in the page, nothing left its origin, and its clients got what the contract has", () => {
   assert.deepEqual(page.problems, []);
+  assert.ok(page.frames > 20, `only ${page.frames} frames`);
+  assert.match(undocumented('42/ws/app,["notifications:ready",{"message":"hi"}]'), /userId/, "and what it has not is seen");
 });

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { chromium } from "playwright-core";
+import { undocumented } from "./contract.js";
 
 const patience = 300_000; // ms for the stack to come up
 const limit = Number(process.env.CONSOLE_LIMIT_MS ?? 20_000); // ms for what has to happen in the page
@@ -50,13 +51,15 @@ export const browse = () =>
     args: ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
 
-// open opens the page, at a view. Whatever the page complains about, and any request to another origin, is kept in page.problems.
+// open opens the page, at a view. Whatever the page complains about, and any request to another origin, is kept in page.problems; so is a
+// frame of one of its clients that is not in the contract. page.frames counts them all.
 export async function open(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "light", reducedMotion: "reduce", ...options });
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const page = await context.newPage();
   page.setDefaultTimeout(limit);
   page.problems = [];
+  page.frames = 0;
   page.on("pageerror", (error) => page.problems.push("error: " + error.message));
   page.on("console", (message) => {
     if (message.type() === "error" && !/Failed to load resource|ERR_CONNECTION_REFUSED|WebSocket connection to/.test(message.text())) page.problems.push("console: " + message.text());
@@ -64,6 +67,13 @@ export async function open(browser, url, options = {}) {
   page.on("request", (request) => {
     if (!/^(data|blob):/.test(request.url()) && new URL(request.url()).host !== new URL(url).host) page.problems.push("request to " + request.url());
   });
+  page.on("websocket", (socket) =>
+    socket.on("framereceived", ({ payload }) => {
+      page.frames++;
+      const wrong = undocumented(payload);
+      if (wrong) page.problems.push("frame: " + wrong);
+    }),
+  );
   await page.goto(url);
   return page;
 }
