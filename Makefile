@@ -10,7 +10,7 @@ AWS_CLI       := $(TOOLS)/aws-cli/bin
 PYTHON_CLIENT := $(TOOLS)/python-socketio/bin
 CHROMIUM      ?= /usr/bin/chromium
 
-# As a module: the path in the first line of a program is no longer right when the repository has moved.
+# Not the program: the path in its first line is no longer right when the repository has moved.
 SAM := $(SAM_CLI)/python -m samcli
 
 WITH_DYNAMODB_LOCAL := go run ./infra/local/dynamodblocal/with
@@ -96,7 +96,7 @@ dynamodb: ## Store suite and table comparison on DynamoDB Local
 
 sam: $(SAM_CLI) ## Validate and transform the template, build the functions as for a deployment
 	$(SAM) validate --lint
-	$(SAM_CLI)/python -m cfnlint template.yaml
+	$(SAM_CLI)/python $(SAM_CLI)/cfn-lint template.yaml
 	$(SAM_CLI)/python infra/tools/transform.py
 	$(SAM) build
 
