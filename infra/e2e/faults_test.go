@@ -183,9 +183,6 @@ func (r *trial) play(p *player, chance *rand.Rand) {
 			p.hangUp(end == 0)
 		}
 	}
-	if r.faults.FalseGone > 0 && !p.here() { // who is not there at the end could not set right what somebody was not told
-		p.connect()
-	}
 }
 
 // publishUntil publishes one after another, and sweeps now and then.

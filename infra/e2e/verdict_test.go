@@ -24,8 +24,11 @@ func (r *trial) settle() {
 			if !p.here() {
 				continue
 			}
-			if p.heartbeat(); !p.here() { // it was taken for gone, is told so now, and comes again
+			// Who was taken for gone hears so now, and comes again. A join tells nobody anything, as a heartbeat would.
+			if p.join(visits[0]); !p.here() {
 				p.connect()
+			} else {
+				p.leave(visits[0])
 			}
 		}
 	}

@@ -20,7 +20,7 @@ type faults struct {
 	throttled float64 // 429
 	failed    float64 // 500, and nothing was done
 	lost      float64 // 500, and it was done
-	falseGone float64 // 410, of a connection that is just open: its handshake seems to go on; a tenth as often of one long open
+	falseGone float64 // 410, of a connection that is just open: its handshake seems to go on; a tenth as often of one that is older
 }
 
 // rough is what every seed meets; stormy has an API Gateway that is in trouble, too.
@@ -31,9 +31,8 @@ var (
 
 const (
 	slowStep = 6 * time.Second
-	// A connection may be taken for one that is in its handshake still for justOpen, for one that has ended after longOpen.
+	// justOpen is for how long a connection may be taken for one that is in its handshake still.
 	justOpen = time.Second
-	longOpen = 15 * time.Second
 )
 
 var errServer = errors.New("500")
@@ -56,7 +55,7 @@ func (w *world) api(ctx context.Context, op, id string, carryOut func(*conn) err
 		return errServer
 	case c == nil || !c.open():
 		return realtime.ErrGone
-	case opening && time.Since(c.opened) < justOpen, wrong && op != "close" && time.Since(c.began) > longOpen:
+	case opening && time.Since(c.opened) < justOpen, wrong && op != "close":
 		return realtime.ErrGone
 	}
 	if err := carryOut(c); err != nil {

@@ -64,8 +64,11 @@ func (w *world) Post(ctx context.Context, id string, message []byte) error {
 			w.broken = append(w.broken, fmt.Sprintf("posted to %s what is not JSON: %q", id, message))
 		}
 		c.frames = append(c.frames, f)
-		if f.Event == contract.PresenceUpdate {
+		switch {
+		case f.Event == contract.PresenceUpdate:
 			w.told[f.at.Unix()]++
+		case f.Event == contract.ErrorEvent && len(c.frames) == 1 && c.identity.Protocol == wire.JSON:
+			c.since = time.Time{} // it is refused, and knows it; should its close be answered 410, idle time ends it
 		}
 		for _, word := range c.words {
 			if f.Event == "ack" && word.id == f.ID {

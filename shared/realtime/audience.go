@@ -19,6 +19,9 @@ type target struct {
 	gone  time.Time // when API Gateway said so; zero: it has not
 }
 
+// tooYoung tells whether it may have been in its handshake when API Gateway said that it is gone.
+func (t target) tooYoung() bool { return t.gone.Sub(t.ConnectedAt) < handshakeGuard }
+
 // targets is an audience: each socket once, by id.
 type targets map[string]target
 

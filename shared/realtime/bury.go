@@ -19,18 +19,11 @@ func (p *Publisher) bury(ctx context.Context, dead []target, tell teller) error 
 	var (
 		mu    sync.Mutex
 		users = map[string]*buried{}
-		errs  []error
 	)
-	fail := func(err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		errs = append(errs, err)
-	}
-	each(dead, func(t target) {
+	err := each(dead, func(t target) error {
 		c, after, err := p.removeFound(ctx, remover, t)
 		if err != nil || c.ID == "" {
-			fail(err)
-			return
+			return err
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -44,23 +37,22 @@ func (p *Publisher) bury(ctx context.Context, dead []target, tell teller) error 
 		if after.Version > b.after.Version {
 			b.after = after
 		}
+		return nil
 	})
 	told := make([]*buried, 0, len(users))
 	for _, b := range users {
 		told = append(told, b)
 	}
-	each(told, func(b *buried) {
+	return errors.Join(err, each(told, func(b *buried) error {
 		if err := tell(ctx, b.after, unique(b.rooms)); err != nil {
-			fail(err)
-			return
+			return err
 		}
+		var errs []error
 		for _, c := range b.connections {
-			if err := remover.erase(ctx, c); err != nil {
-				fail(err)
-			}
+			errs = append(errs, remover.erase(ctx, c))
 		}
-	})
-	return errors.Join(errs...)
+		return errors.Join(errs...)
+	}))
 }
 
 // buried is what a user lost.
@@ -74,7 +66,7 @@ type buried struct {
 // nothing more to do. What was said to be gone is closed first: should it live after all, its client comes back, where it would
 // be deaf otherwise.
 func (p *Publisher) removeFound(ctx context.Context, remover *Remover, t target) (Connection, Presence, error) {
-	if t.gone.Sub(t.ConnectedAt) < handshakeGuard {
+	if t.tooYoung() {
 		return Connection{}, Presence{}, nil
 	}
 	if err := p.close(ctx, t.ID); err != nil {
@@ -110,22 +102,31 @@ func (p *Publisher) ask(ctx context.Context, after Presence, rooms []string) err
 	return p.Asker.Ask(ctx, Job{Presence: &PresenceJob{User: after.UserID, Version: after.Version, Rooms: rooms, AtMS: p.Now().UnixMilli()}})
 }
 
-// tellHere is a teller that does it in this invocation. What it finds gone is left to sweep: Lambda ends recursive
-// invocations, so this must not go on for ever.
-func (p *Publisher) tellHere(ctx context.Context, after Presence, rooms []string) error {
-	_, err := p.tell(ctx, PresenceJob{User: after.UserID, Version: after.Version, Rooms: rooms, AtMS: p.Now().UnixMilli()})
-	return err
+// tellHere is a teller of those who are dead that does it in this invocation. Who else it finds gone is closed, and left to sweep:
+// Lambda ends recursive invocations, so this must not go on for ever.
+func (p *Publisher) tellHere(dead []target) teller {
+	return func(ctx context.Context, after Presence, rooms []string) error {
+		gone, err := p.tell(ctx, PresenceJob{User: after.UserID, Version: after.Version, Rooms: rooms, AtMS: p.Now().UnixMilli()}, dead)
+		return errors.Join(err, each(gone, func(t target) error {
+			if t.tooYoung() {
+				return nil
+			}
+			return p.close(ctx, t.ID)
+		}))
+	}
 }
 
-// each runs do for every one of list, a bounded number at once.
-func each[T any](list []T, do func(T)) {
+// each runs do for every one of list, a bounded number at once, and returns all their errors.
+func each[T any](list []T, do func(T) error) error {
+	errs := make([]error, len(list))
 	var g errgroup.Group
 	g.SetLimit(rowsAtOnce)
-	for _, item := range list {
+	for i, item := range list {
 		g.Go(func() error {
-			do(item)
+			errs[i] = do(item)
 			return nil
 		})
 	}
 	_ = g.Wait() // no function returns an error
+	return errors.Join(errs...)
 }

@@ -69,7 +69,7 @@ func (p *Publisher) deliver(ctx context.Context, to iter.Seq[target], d delivery
 
 // deliverOne delivers to one socket; the first turn has been taken.
 func (p *Publisher) deliverOne(ctx context.Context, turns *turns, s Socket, d delivery) error {
-	if p.Now().Sub(s.ConnectedAt) < youngSocket {
+	if p.Now().Sub(s.ConnectedAt) < handshakeGuard {
 		d.retries.gone = youngWait
 	}
 	err := d.retries.again(ctx, s.ID, func(try int) error {

@@ -20,15 +20,15 @@ const (
 
 // presence tells everybody who may see it of a user's presence, and goes on until what was told is true.
 func (p *Publisher) presence(ctx context.Context, job PresenceJob) error {
-	dead, err := p.tell(ctx, job)
+	dead, err := p.tell(ctx, job, nil)
 	if errors.Is(err, errDeferred) {
 		err = p.again(ctx, job, err)
 	}
-	return errors.Join(err, p.bury(ctx, dead, p.tellHere))
+	return errors.Join(err, p.bury(ctx, dead, p.tellHere(dead)))
 }
 
-// tell posts a user's presence, and returns the sockets that were gone.
-func (p *Publisher) tell(ctx context.Context, job PresenceJob) (gone []target, err error) {
+// tell posts a user's presence, but not to the dead, and returns the sockets that were gone.
+func (p *Publisher) tell(ctx context.Context, job PresenceJob, dead []target) (gone []target, err error) {
 	who, err := p.observers(ctx, job.Rooms)
 	if err != nil {
 		return nil, err
@@ -46,6 +46,9 @@ func (p *Publisher) tell(ctx context.Context, job PresenceJob) (gone []target, e
 		return nil, nil
 	}
 	ended := map[string]bool{}
+	for _, t := range dead {
+		ended[t.ID] = !t.tooYoung()
+	}
 	for round := range presenceRounds {
 		to := who.sockets.with(job.User, now.sockets(), ended)
 		waited, err := p.awaitTurn(ctx, job.User, to)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -95,6 +96,51 @@ func TestPresenceThatMovesIsToldAgain(t *testing.T) {
 				t.Errorf("asked for version %d, want whatever is newest", job.Presence.Version)
 			}
 		}
+	}
+}
+
+// Who is said to be gone when somebody else's end is told is closed, should it live after all: it has not heard of that end. One that
+// may be in its handshake is tried for longer, and stays.
+func TestGoneWhileTellingOfTheGone(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		age    time.Duration // of carol's socket
+		closed []string
+	}{
+		{"old enough", handshakeGuard, []string{"d=", "c="}},
+		{"too young", 0, []string{"d="}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := chat()
+				h.users["carol"] = []Socket{{ID: "c=", UserID: "carol", Protocol: wire.JSON, ConnectedAt: start.Add(-tt.age)}}
+				p, poster, asker, _ := newPublisher(t, h)
+				var removed []string
+				p.Presences.(*fakePresences).remove = func(user, id string, _, _ time.Time) (Presence, error) {
+					removed = append(removed, id)
+					return Presence{UserID: user, Version: 5}, nil
+				}
+				posts := map[string]int{}
+				poster.fail = func(op, id string) error {
+					if op == "post" {
+						posts[id]++
+					}
+					if op == "post" && (id == "d=" || id == "c=" && len(poster.posted[id]) == 1) {
+						return ErrGone
+					}
+					return nil
+				}
+				if err := p.Do(t.Context(), Job{Presence: &PresenceJob{User: "alice", Version: 5, AtMS: start.UnixMilli()}}); err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(poster.closed, tt.closed) || !slices.Equal(removed, []string{"d="}) || len(asker.jobs) != 0 {
+					t.Errorf("closed %v, want %v; removed %v, asked %v", poster.closed, tt.closed, removed, asker.jobs)
+				}
+				if posts["d="] != 1 {
+					t.Errorf("%d posts to one that was gone at the first", posts["d="])
+				}
+			})
+		})
 	}
 }
 
@@ -196,7 +242,7 @@ func TestVerify(t *testing.T) {
 	if err := p.Do(t.Context(), Job{Verify: &Verify{User: "bob"}}); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(removed, []string{"b2="}) || len(poster.posted) != 5 {
+	if !slices.Equal(removed, []string{"b2="}) || len(poster.posted) != 4 {
 		t.Errorf("removed %v, told %d", removed, len(poster.posted))
 	}
 }

@@ -226,10 +226,7 @@ func (p *Publisher) welcome(ctx context.Context, w Welcome) error {
 // refuse tells a connection why it may not stay, and closes it, told or not.
 func (p *Publisher) refuse(ctx context.Context, r Refuse) error {
 	err := p.post(ctx, r.Connection, errorFrame(wire.JSON, r.Error.Code, r.Error.Message), helloRetries)
-	if errors.Is(err, ErrGone) {
-		return nil
-	}
-	return errors.Join(err, p.close(ctx, r.Connection))
+	return errors.Join(ignoreGone(err), p.close(ctx, r.Connection))
 }
 
 // verify asks API Gateway for each of a user's sockets, and removes the dead ones.
@@ -247,5 +244,5 @@ func (p *Publisher) verify(ctx context.Context, v Verify) error {
 			return err
 		}
 	}
-	return p.bury(ctx, dead, p.tellHere)
+	return p.bury(ctx, dead, p.tellHere(dead))
 }

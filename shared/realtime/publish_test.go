@@ -183,7 +183,8 @@ func TestYoungSocketsAreTriedAgain(t *testing.T) {
 	}{
 		{"in its handshake", 0, 300 * time.Millisecond, 1},
 		{"handshake that takes too long", 0, 3 * time.Second, 0},
-		{"young no more", youngSocket, 300 * time.Millisecond, 0},
+		{"too young to be taken for gone", handshakeGuard - time.Millisecond, 300 * time.Millisecond, 1},
+		{"taken for gone", handshakeGuard, 300 * time.Millisecond, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -327,6 +328,18 @@ func TestRefuse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		if err := p.Do(t.Context(), job); !errors.Is(err, ErrThrottled) || len(poster.closed) != 1 {
 			t.Errorf("untold: %v, closed %v", err, poster.closed)
+		}
+	})
+	poster.closed = nil
+	poster.fail = func(op, _ string) error {
+		if op == "post" {
+			return ErrGone
+		}
+		return nil
+	}
+	synctest.Test(t, func(t *testing.T) {
+		if err := p.Do(t.Context(), job); err != nil || len(poster.closed) != 1 {
+			t.Errorf("said to be gone: %v, closed %v", err, poster.closed)
 		}
 	})
 }

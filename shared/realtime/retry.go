@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// A socket younger than youngSocket may still be in its handshake, where it answers 410; it is tried for youngWait.
-	youngSocket = 2 * time.Second
-	youngWait   = time.Second
+	// youngWait is for how long a socket that answers 410 is tried while it is too young to be taken for gone: its handshake may
+	// still be under way, or just be done. Nobody closes such a socket, so nothing else would make up for what it misses.
+	youngWait = time.Second
 	// firstPause is the wait between the first two tries; it doubles up to lastPause, for a handshake up to handshakePause.
 	firstPause     = 20 * time.Millisecond
 	lastPause      = 2 * time.Second

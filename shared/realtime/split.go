@@ -87,13 +87,14 @@ func (p *Publisher) start(ctx context.Context, jobs []Fanout) error {
 		mu   sync.Mutex
 		left []Fanout
 	)
-	each(jobs, func(f Fanout) {
+	_ = each(jobs, func(f Fanout) error {
 		if err := p.Asker.Ask(ctx, Job{Fanout: &f}); err != nil {
 			p.Log.WarnContext(ctx, "no worker, the part is done here", "part", f.Part, "error", err)
 			mu.Lock()
 			defer mu.Unlock()
 			left = append(left, f)
 		}
+		return nil
 	})
 	for _, f := range left {
 		if err := p.Do(ctx, Job{Fanout: &f}); err != nil && !errors.Is(err, ErrBusy) { // busy: there is a worker after all
