@@ -18,9 +18,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi/types"
-	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
 	"example.org/realtime/shared/realtime"
@@ -142,7 +142,7 @@ func TestAnswers(t *testing.T) {
 		status         int
 		errorType      string
 		body           string
-		want           error // nil, ErrGone, ErrThrottled or other
+		want           error // nil, ErrGone, ErrThrottled, ErrRejected or other
 		text           string
 		sdkDoesNotKnow bool
 	}{
@@ -153,12 +153,12 @@ func TestAnswers(t *testing.T) {
 		{"gone, in the body", 410, "", `{"__type":"com.amazonaws#GoneException"}`, realtime.ErrGone, "gone", false},
 		{"gone, by the status alone", 410, "", "", realtime.ErrGone, "gone", true},
 		{"malformed id", 400, "BadRequestException", `{"message":"Invalid connectionId"}`, realtime.ErrGone, "gone", true},
-		{"another bad request", 400, "BadRequestException", `{"message":"no"}`, other, "status 400 BadRequestException no", false},
+		{"another bad request", 400, "BadRequestException", `{"message":"no"}`, realtime.ErrRejected, "rejected: status 400 BadRequestException no", false},
 		{"throttled", 429, "LimitExceededException", `{"message":null}`, realtime.ErrThrottled, "throttled", false},
 		{"throttled, by the status alone", 429, "", `{"message":"Too Many Requests"}`, realtime.ErrThrottled, "throttled", true},
-		{"forbidden", 403, "ForbiddenException", `{"Message":"User: x is not authorized to perform: execute-api:ManageConnections"}`, other, "status 403 ForbiddenException User: x is not authorized to perform: execute-api:ManageConnections", false},
-		{"unsigned", 403, "", "Missing Authentication Token", other, "status 403", false},
-		{"too large", 413, "PayloadTooLargeException", `{"message":"Message too long"}`, other, "status 413 PayloadTooLargeException Message too long", false},
+		{"forbidden", 403, "ForbiddenException", `{"Message":"User: x is not authorized to perform: execute-api:ManageConnections"}`, realtime.ErrRejected, "rejected: status 403 ForbiddenException User: x is not authorized to perform: execute-api:ManageConnections", false},
+		{"unsigned", 403, "", "Missing Authentication Token", realtime.ErrRejected, "rejected: status 403", false},
+		{"too large", 413, "PayloadTooLargeException", `{"message":"Message too long"}`, realtime.ErrRejected, "rejected: status 413 PayloadTooLargeException Message too long", false},
 		{"their fault", 500, "InternalServerError", "", other, "status 500 InternalServerError", false},
 		{"unavailable", 503, "", "<html>", other, "status 503", false},
 	}
@@ -186,7 +186,7 @@ func TestAnswers(t *testing.T) {
 				}
 				text := test.text
 				if method != "POST" && test.errorType == "ForbiddenException" {
-					text = "status 403 ForbiddenException" // the SDK's client looks for "message" only
+					text = "rejected: status 403 ForbiddenException" // the SDK's client looks for "message" only
 				}
 				if err != nil && err.Error() != method+" connection "+connection+": "+text {
 					t.Errorf("%s: %q", method, err)
@@ -214,6 +214,8 @@ func class(err, other error) error {
 		return realtime.ErrGone
 	case errors.Is(err, realtime.ErrThrottled):
 		return realtime.ErrThrottled
+	case errors.Is(err, realtime.ErrRejected):
+		return realtime.ErrRejected
 	}
 	return other
 }
@@ -225,7 +227,10 @@ func sdkClass(err, other error) error {
 	if _, ok := errors.AsType[*types.LimitExceededException](err); ok {
 		return realtime.ErrThrottled
 	}
-	if _, ok := errors.AsType[smithy.APIError](err); ok || err != nil {
+	if resp, ok := errors.AsType[*awshttp.ResponseError](err); ok && resp.HTTPStatusCode()/100 == 4 {
+		return realtime.ErrRejected
+	}
+	if err != nil {
 		return other
 	}
 	return nil

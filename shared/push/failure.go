@@ -57,5 +57,9 @@ func failure(status int, code, message string) error {
 	case status == http.StatusTooManyRequests, strings.EqualFold(code, "LimitExceededException"):
 		return realtime.ErrThrottled
 	}
-	return fmt.Errorf("%s", strings.TrimSpace(fmt.Sprintf("status %d %s %s", status, code, message)))
+	text := strings.TrimSpace(fmt.Sprintf("status %d %s %s", status, code, message))
+	if status/100 == 4 {
+		return fmt.Errorf("%w: %s", realtime.ErrRejected, text)
+	}
+	return errors.New(text)
 }

@@ -105,6 +105,8 @@ func TestRetries(t *testing.T) {
 		{"message to a gone socket", messageRetries, []error{ErrGone, nil}, ErrGone, 1, 0},
 		{"presence throttled for ever", presenceRetries, []error{ErrThrottled}, ErrThrottled, 0, time.Second},
 		{"presence that may have been posted", presenceRetries, []error{unknown, unknown, nil}, nil, 3, 60 * time.Millisecond},
+		{"presence rejected", presenceRetries, []error{fmt.Errorf("%w: status 403", ErrRejected), nil}, ErrRejected, 1, 0},
+		{"close rejected", closeRetries, []error{ErrRejected, nil}, ErrRejected, 1, 0},
 		{"presence failing for ever", presenceRetries, []error{unknown}, unknown, 0, time.Second},
 		{"ready in its handshake", helloRetries, []error{ErrGone, ErrGone, ErrThrottled, unknown, nil}, nil, 5, 300 * time.Millisecond},
 		{"ready to a gone socket", helloRetries, []error{ErrGone}, ErrGone, 0, 5 * time.Second},

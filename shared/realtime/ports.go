@@ -26,6 +26,7 @@ var (
 	ErrBusy      = errors.New("busy")              // another invocation is at work
 	ErrThrottled = errors.New("throttled")         // 429: over the rate, or the client's buffer is full
 	ErrNotSent   = errors.New("not sent")          // the post certainly did not reach API Gateway
+	ErrRejected  = errors.New("rejected")          // any other 4xx: it will be answered so again
 )
 
 // RoomConflict answers a join or leave that a later operation has overtaken.
@@ -220,10 +221,11 @@ type Publishes interface {
 // Poster is the connection management API.
 type Poster interface {
 	// Post sends one text message. ErrGone: the connection has ended, or its handshake has not. ErrThrottled. ErrNotSent.
+	// ErrRejected.
 	Post(ctx context.Context, id string, message []byte) error
-	// Close closes the connection. ErrGone: it has ended. ErrThrottled.
+	// Close closes the connection. ErrGone: it has ended. ErrThrottled. ErrRejected.
 	Close(ctx context.Context, id string) error
-	// LastActive is when a message last went either way. ErrGone: the connection has ended. ErrThrottled.
+	// LastActive is when a message last went either way. ErrGone: the connection has ended. ErrThrottled. ErrRejected.
 	LastActive(ctx context.Context, id string) (time.Time, error)
 }
 

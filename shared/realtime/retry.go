@@ -50,7 +50,7 @@ func eventRetries(event string) retries {
 // after is how long a call that was answered so is tried again, and the longest pause between two tries.
 func (r retries) after(err error) (budget, longest time.Duration) {
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, ErrRejected):
 		return 0, 0
 	case errors.Is(err, ErrGone):
 		return r.gone, handshakePause
