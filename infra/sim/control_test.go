@@ -245,3 +245,34 @@ func TestCrashOfGroup(t *testing.T) {
 		})
 	}
 }
+
+// TestUserChangesWhileBroughtIn has a Socket.IO client leave the namespace before each step of a groups.join, and come back as
+// another user: who was not brought in does not hear the group.
+func TestUserChangesWhileBroughtIn(t *testing.T) {
+	for n := 1; n <= 4; n++ {
+		t.Run(fmt.Sprintf("before step %d", n), func(t *testing.T) {
+			inWorld(t, calm, func(t *testing.T, w *world) {
+				c := w.mustEnter("alice")
+				w.between[fmt.Sprintf("control %d", n)] = func() {
+					w.leave(c)
+					time.Sleep(time.Second)
+					w.mu.Lock()
+					c.user, c.token = "bob", token("bob", time.Time{})
+					w.mu.Unlock()
+					w.enter(c)
+					time.Sleep(time.Second)
+				}
+				w.moveSockets("control", "alice", true)
+				w.running.Wait()
+				sockets, err := w.ports.rooms.Sockets(t.Context(), contract.GroupRoom(group), 0)
+				if err != nil || len(sockets) != 0 || c.open() {
+					t.Errorf("in the group: %v, %v; still open: %v", sockets, err, c.open())
+				}
+				if back := w.mustEnter("bob"); !back.open() {
+					t.Error("cannot come back on another connection")
+				}
+				w.truth()
+			})
+		})
+	}
+}

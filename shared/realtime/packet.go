@@ -111,6 +111,11 @@ func (r *Receiver) enterNamespace(ctx context.Context, m Message, auth json.RawM
 		data := encode(contract.SocketError{Code: e.Code, Message: e.Message})
 		return r.post(ctx, m, wire.EncodeConnectError(contract.Namespace, e.Message, data))
 	}
+	if c.Was != "" && c.Was != id.UserID {
+		// What was asked of the socket as another user's may be at work still, and would have this one in its rooms: a connection
+		// is one user's for life, and its client comes back by itself on another.
+		return r.close(ctx, m)
+	}
 	err = r.Poster.Post(ctx, m.ConnectionID, wire.EncodeConnect(contract.Namespace, m.ConnectionID))
 	if err != nil {
 		return errors.Join(ignoreGone(err), r.close(ctx, m))

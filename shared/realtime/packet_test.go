@@ -161,6 +161,22 @@ func TestConnectToTheNamespace(t *testing.T) {
 	}
 }
 
+// A connection is one user's for life: what is still at work for the one before it would reach the next.
+func TestConnectAgain(t *testing.T) {
+	for user, posts := range map[string]int{"alice": 2, "bob": 0} {
+		c := outside()
+		c.Was = "alice"
+		r, poster, asker := lobby(t, c)
+		if err := r.Message(t.Context(), packet(`40/ws/app,{"token":"`+user+`"}`)); err != nil {
+			t.Fatal(err)
+		}
+		closed := posts == 0
+		if len(poster.posted["s="]) != posts || (len(poster.closed) == 1) != closed || (len(asker.jobs) == 0) != closed || (c.UserID == "") != closed {
+			t.Errorf("%s: posted %q, closed %v, asked %v, in the namespace as %q", user, poster.posted, poster.closed, asker.jobs, c.UserID)
+		}
+	}
+}
+
 // The answer to CONNECT is posted before anything of the namespace can be, and a failure after it closes the transport.
 func TestConnectToTheNamespaceFails(t *testing.T) {
 	fault := errors.New("unreachable")

@@ -64,9 +64,10 @@ type Connections interface {
 type Sessions interface {
 	// Open notes that the open packet is about to be posted. ErrExists: that was noted before. ErrGone: it has ended.
 	Open(ctx context.Context, id string) error
-	// Enter gives the connection its user at that time: it is in the namespace. ErrExists: it has one. ErrGone: it has ended.
+	// Enter gives the connection its user at that time: it is in the namespace. ErrExists: it has one, or had another. ErrGone:
+	// it has ended.
 	Enter(ctx context.Context, id, user string, tokenExpiry, at time.Time) error
-	// Exit takes the user and the rooms of c from the row: it has left the namespace. ErrChanged: it has others now. ErrGone:
+	// Exit takes the user, which c has, and the rooms of c from the row: it has left the namespace. ErrChanged: it has others now. ErrGone:
 	// it has ended.
 	Exit(ctx context.Context, c Connection, at time.Time) error
 	// Pong notes a pong at that time. ErrGone: the connection has ended.

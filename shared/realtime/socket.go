@@ -29,6 +29,7 @@ type Connection struct {
 	Gone        time.Time // zero, or when its end was noticed although its beginning was not, or not whole
 
 	// Of a Socket.IO client, whose UserID is "" while it is not in the namespace.
+	Was     string    // the user it had when it left the namespace; it comes back as no other
 	Entered time.Time // when it came into the namespace
 	Idle    time.Time // when it left the namespace; zero: it never did, or is in it
 	Pong    time.Time // when its last pong came; zero: none has

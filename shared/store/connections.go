@@ -27,7 +27,8 @@ type connectionRow struct {
 	ConnectedAt int64    `dynamodbav:"connectedAt"`           // ms
 	TokenExpiry int64    `dynamodbav:"tokenExpiry,omitempty"` // s
 	Rooms       []string `dynamodbav:"rooms,stringset,omitempty"`
-	Gone        int64    `dynamodbav:"gone,omitempty"`    // ms
+	Gone        int64    `dynamodbav:"gone,omitempty"` // ms
+	Was         string   `dynamodbav:"was,omitempty"`
 	Entered     int64    `dynamodbav:"entered,omitempty"` // ms
 	Idle        int64    `dynamodbav:"idle,omitempty"`    // ms
 	Pong        int64    `dynamodbav:"pong,omitempty"`    // ms
@@ -43,6 +44,7 @@ func (r connectionRow) connection() realtime.Connection {
 		TokenExpiry: fromMillis(r.TokenExpiry * 1000),
 		Rooms:       r.Rooms,
 		Gone:        fromMillis(r.Gone),
+		Was:         r.Was,
 		Entered:     fromMillis(r.Entered),
 		Idle:        fromMillis(r.Idle),
 		Pong:        fromMillis(r.Pong),

@@ -37,15 +37,16 @@ func (s *Connections) Enter(ctx context.Context, id, user string, tokenExpiry, a
 		v[":expiry"] = number(tokenExpiry.Unix())
 	}
 	there, err := s.update(ctx, "enter namespace", connectionKey(id), &dynamodb.UpdateItemInput{
-		UpdateExpression:          new(set + " REMOVE #idle"),
-		ConditionExpression:       new("attribute_exists(#pk) AND attribute_not_exists(#user) AND attribute_not_exists(#gone)"),
+		UpdateExpression: new(set + " REMOVE #idle"),
+		ConditionExpression: new("attribute_exists(#pk) AND attribute_not_exists(#user) AND attribute_not_exists(#gone)" +
+			" AND (attribute_not_exists(#was) OR #was = :user)"),
 		ExpressionAttributeValues: v,
 	})
 	switch {
-	case errors.Is(err, errCondition) && there["user"] != nil:
-		return realtime.ErrExists
-	case errors.Is(err, errCondition):
+	case errors.Is(err, errCondition) && (there == nil || there["gone"] != nil):
 		return realtime.ErrGone
+	case errors.Is(err, errCondition):
+		return realtime.ErrExists
 	}
 	return err
 }
@@ -53,12 +54,9 @@ func (s *Connections) Enter(ctx context.Context, id, user string, tokenExpiry, a
 // Exit implements realtime.Sessions.
 func (s *Connections) Exit(ctx context.Context, c realtime.Connection, at time.Time) error {
 	same, v := unchanged(c)
-	if v == nil {
-		v = make(values)
-	}
 	v[":at"] = number(millis(at))
 	there, err := s.update(ctx, "exit namespace", connectionKey(c.ID), &dynamodb.UpdateItemInput{
-		UpdateExpression:          new("SET #idle = :at REMOVE #user, #rooms, #tokenExpiry, #entered"),
+		UpdateExpression:          new("SET #idle = :at, #was = :user REMOVE #user, #rooms, #tokenExpiry, #entered"),
 		ConditionExpression:       new("attribute_exists(#pk) AND attribute_not_exists(#gone) AND " + same),
 		ExpressionAttributeValues: v,
 	})
