@@ -17,6 +17,8 @@ const (
 	// budgetAhead is how many seconds ahead posts are taken, budgetTries how many seconds are asked for.
 	budgetAhead = 10
 	budgetTries = 5
+	// longestTelling is how many seconds a presence alone takes at most: an invocation has 50, and its retries begin anew.
+	longestTelling = 10
 	// postTime is what is kept for posting of an invocation's time.
 	postTime = 5 * time.Second
 	// lastTry is the age of a job above which Lambda does not try it again: it does after one minute, then after two.
@@ -29,6 +31,7 @@ var errDeferred = errors.New("PRESENCE_RPS is used up: presence is told later")
 // deliverPresence delivers a presence within PRESENCE_RPS. Of a large audience it is a portion at a time, the first of which has
 // been taken. An error says that the rest has heard nothing.
 func (p *Publisher) deliverPresence(ctx context.Context, user string, to targets, d delivery) (o outcome, err error) {
+	rps := p.presenceRPS(to)
 	portions := slices.Chunk(slices.Sorted(maps.Keys(to)), p.portion(to))
 	first := true
 	for ids := range portions {
@@ -37,7 +40,7 @@ func (p *Publisher) deliverPresence(ctx context.Context, user string, to targets
 			part[id] = to[id]
 		}
 		if !first {
-			if _, err := p.takePosts(ctx, user, len(part)); err != nil {
+			if _, err := p.takePosts(ctx, user, len(part), rps); err != nil {
 				return o, err
 			}
 		}
@@ -53,13 +56,18 @@ func (p *Publisher) deliverPresence(ctx context.Context, user string, to targets
 	return o, nil
 }
 
+// presenceRPS is PRESENCE_RPS, or what it takes to be through with a presence in time, if that is more.
+func (p *Publisher) presenceRPS(to targets) int {
+	return max(p.PresenceRPS, (len(to)+longestTelling-1)/longestTelling)
+}
+
 // portion is how many posts of a presence are taken out of the budget at once: all, or a quarter of a second's, so that a large
 // audience finds room beside others.
 func (p *Publisher) portion(to targets) int {
 	if p.PresenceRPS == 0 || len(to) < freePosts {
 		return max(1, len(to))
 	}
-	return min(len(to), max(1, p.PresenceRPS/4))
+	return min(len(to), max(1, p.presenceRPS(to)/4))
 }
 
 // awaitTurn takes the first portion of a presence out of the budget, and tells whether that took a while.
@@ -67,11 +75,17 @@ func (p *Publisher) awaitTurn(ctx context.Context, user string, to targets) (wai
 	if p.PresenceRPS == 0 || len(to) < freePosts {
 		return false, nil
 	}
-	return p.takePosts(ctx, user, p.portion(to))
+	rps := p.presenceRPS(to)
+	if rps > p.PresenceRPS {
+		p.Metrics.Put(map[string]float64{"PresenceOverBudget": 1})
+		p.Log.WarnContext(ctx, "PRESENCE_RPS is less than a tenth of those who hear of a presence, so that more is posted: raise it, or lower PRESENCE_GLOBAL_MAX",
+			"presence_rps", p.PresenceRPS, "needed_rps", rps)
+	}
+	return p.takePosts(ctx, user, p.portion(to), rps)
 }
 
-// takePosts takes posts out of this second, or of one of the next, and waits for it. errDeferred: they are full.
-func (p *Publisher) takePosts(ctx context.Context, user string, posts int) (waited bool, err error) {
+// takePosts takes posts out of this second, or of one of the next, which have rps each, and waits for it. errDeferred: they are full.
+func (p *Publisher) takePosts(ctx context.Context, user string, posts, rps int) (waited bool, err error) {
 	now := p.Now()
 	for _, ahead := range secondsAhead(user, now) {
 		second := time.Unix(now.Unix()+ahead, 0)
@@ -79,7 +93,7 @@ func (p *Publisher) takePosts(ctx context.Context, user string, posts int) (wait
 		if deadline, ok := ctx.Deadline(); ok && wait > 0 && time.Until(deadline) < wait+postTime {
 			continue
 		}
-		switch err := p.Budget.Take(ctx, second, posts, p.PresenceRPS); {
+		switch err := p.Budget.Take(ctx, second, posts, rps); {
 		case errors.Is(err, ErrFull):
 			continue
 		case err != nil:
@@ -95,7 +109,7 @@ func (p *Publisher) takePosts(ctx context.Context, user string, posts int) (wait
 		}
 	}
 	p.Metrics.Put(map[string]float64{"PresenceDeferred": 1})
-	p.Log.WarnContext(ctx, "presence deferred: the posts of the next seconds are taken", "presence_rps", p.PresenceRPS, "posts", posts)
+	p.Log.WarnContext(ctx, "presence deferred: the posts of the next seconds are taken", "presence_rps", rps, "posts", posts)
 	return false, errDeferred
 }
 

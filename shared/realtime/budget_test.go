@@ -223,6 +223,29 @@ func TestPresenceOfManyInPortions(t *testing.T) {
 	})
 }
 
+// Everybody hears of a presence in the time of one invocation, whatever PRESENCE_RPS is; one that is too low is told of.
+func TestPresenceWithTooSmallABudget(t *testing.T) {
+	for _, tt := range []struct{ n, rps, needed int }{{400, 40, 40}, {401, 40, 41}, {1000, 1, 100}} {
+		synctest.Test(t, func(t *testing.T) {
+			p, budget, poster, asker, metrics := budgeted(t, tt.n, tt.rps)
+			if err := p.Do(t.Context(), aliceNow()); err != nil || len(poster.posted) != tt.n || len(asker.jobs) != 0 {
+				t.Errorf("%d sockets at %d a second: told %d, %v; asked %v", tt.n, tt.rps, len(poster.posted), err, asker.jobs)
+			}
+			if took := p.Now().Sub(start); took > 15*time.Second {
+				t.Errorf("%d sockets at %d a second: took %v", tt.n, tt.rps, took)
+			}
+			for second, posts := range budget.used {
+				if posts > tt.needed {
+					t.Errorf("%d sockets at %d a second: %d in second %d, want %d at most", tt.n, tt.rps, posts, second, tt.needed)
+				}
+			}
+			if told := metrics.sum["PresenceOverBudget"] == 1; told != (tt.needed > tt.rps) {
+				t.Errorf("%d sockets at %d a second: metrics %v", tt.n, tt.rps, metrics.sum)
+			}
+		})
+	}
+}
+
 // Of an audience that was told in part, those that were gone are removed all the same.
 func TestPresenceThatIsCutShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
