@@ -104,6 +104,7 @@ class Functions:
         self.client = boto3.client("lambda", endpoint_url=f"http://127.0.0.1:{port}",
                                    config=Config(read_timeout=70, retries={"max_attempts": 0}))
         self.invoked = 0
+        self.samples = set()
 
     def invoke(self, name, sample, connection=CONNECTION):
         """The answer of a function to a sample, whose times become now; (type, message) where it failed."""
@@ -116,6 +117,7 @@ class Functions:
         out = self.client.invoke(FunctionName=name, Payload=json.dumps(event))
         answer = json.loads(out["Payload"].read())
         self.invoked += 1
+        self.samples.add(EVENTS / sample)
         print(f"  {sample}: {json.dumps(answer)[:140]}", flush=True)
         if "FunctionError" in out:
             return answer["errorType"], answer["errorMessage"]
@@ -285,7 +287,7 @@ def publish(functions, clients):
         expect(call(sample)["matched"], 0)
     for path in sorted((EVENTS / "publish/errors").iterdir()):
         expect_refused(call(f"errors/{path.stem}"), FIELDS[path.stem])
-    for job in ("verify", "presence", "welcome"):
+    for job in ("verify", "presence", "welcome", "fanout"):  # the last of a publish long forgotten: nothing is posted
         expect(call(f"jobs/{job}"), {})
     aws_cli(functions)
 
@@ -362,6 +364,8 @@ def main():
         control(functions, clients)
         end(functions, clients)
         denied(functions, clients)
+        left = sorted(str(path) for path in EVENTS.rglob("*.json") if "contract" not in path.parts and path not in functions.samples)
+        assert not left, f"not invoked: {left}"
     except AssertionError as error:
         failed = error
     finally:
