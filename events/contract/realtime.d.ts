@@ -175,8 +175,8 @@ type Acknowledged<Payload extends unknown[]> = (...args: Payload | [...payload: 
 /**
  * The events that clients send, as socket.io-client types them. emitWithAck cannot infer the answer of an
  * event whose ack is optional: name its type, as in `const ack: Ack = await socket.emitWithAck(...)`. A whole
- * message has at most 5120 bytes of UTF-8, unless SOCKET_MAX_PAYLOAD_BYTES says otherwise; a larger one ends
- * the connection.
+ * message of a client has at most 5120 bytes of UTF-8, unless SOCKET_MAX_PAYLOAD_BYTES says otherwise; a
+ * larger one ends the connection.
  */
 export interface ClientToServerEvents {
   /** Subscribes the socket to a conversation; its user must take part in it. */
@@ -191,7 +191,7 @@ export interface ClientToServerEvents {
 
 /**
  * A message that a JSON client gets: an event, or the ack of one that it sent with an id. What has no event
- * is API Gateway's own, when a function failed: a message, for people.
+ * is API Gateway's own, when a function failed or there is too much: a message, for people.
  */
 export type ServerEnvelope<Message = unknown, Notification = unknown> =
   | { event: "notifications:ready"; data: NotificationsReadyPayload }
@@ -206,8 +206,8 @@ export type ServerEnvelope<Message = unknown, Notification = unknown> =
 
 /**
  * A message that a JSON client sends: an event. With an id its outcome is an ack with that id; without, a
- * failure is an error event. A whole message has at most 5120 bytes of UTF-8, unless SOCKET_MAX_PAYLOAD_BYTES
- * says otherwise; a larger one ends the connection.
+ * failure is an error event. A whole message of a client has at most 5120 bytes of UTF-8, unless
+ * SOCKET_MAX_PAYLOAD_BYTES says otherwise; a larger one ends the connection.
  */
 export type ClientEnvelope =
   | { event: "conversations:join"; data: ConversationsJoinPayload; id?: string | number }

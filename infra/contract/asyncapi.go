@@ -11,7 +11,8 @@ import (
 )
 
 var description = fmt.Sprintf(`Events between clients and the service on a WebSocket. The messages are those of a JSON client: one envelope per text
-message. One without an event, from the service, is API Gateway's own, when a function failed.
+message. One without an event, from the service, is API Gateway's own, when a function failed or there is too much.
+%[2]s
 
 A Socket.IO client (version 4, known by the query EIO=4&transport=websocket of its handshake) has the same events, payloads
 and acks in the namespace %[1]s. Envelopes and its packets:
@@ -22,7 +23,7 @@ and acks in the namespace %[1]s. Envelopes and its packets:
     {"event": "error", "data": DATA}           44%[1]s,{"message":...,"data":DATA}   when its CONNECT is refused
 
 What a backend invokes the functions publish and control with is request and answer, and no channel: see schema/publish
-and schema/control, or realtime.d.ts.`, contract.Namespace)
+and schema/control, or realtime.d.ts.`, contract.Namespace, messageLimit)
 
 // asyncapi is the contract as an AsyncAPI 3 document: the WebSocket, from the service's side.
 func (c *built) asyncapi() ([]byte, error) {

@@ -8,7 +8,7 @@ import (
 
 // messageLimit is how large a message of a client may be; publishing describes a publish request, and how large an event may be.
 var (
-	messageLimit = fmt.Sprintf("A whole message has at most %d bytes of UTF-8, unless SOCKET_MAX_PAYLOAD_BYTES says otherwise; a larger one ends the connection.",
+	messageLimit = fmt.Sprintf("A whole message of a client has at most %d bytes of UTF-8, unless SOCKET_MAX_PAYLOAD_BYTES says otherwise; a larger one ends the connection.",
 		contract.MaxPayloadBytes)
 	publishing = "What the publish function is invoked with. An event that has no audience of its own names one. " +
 		fmt.Sprintf("Once it is encoded it has at most %d bytes.", contract.MaxEventBytes)
@@ -23,7 +23,7 @@ func (c *built) serverEnvelope() *schema {
 	return &schema{
 		Title: "ServerEnvelope",
 		Description: "A message that a JSON client gets: an event, or the ack of one that it sent with an id. " +
-			"What has no event is API Gateway's own, when a function failed: a message, for people.",
+			"What has no event is API Gateway's own, when a function failed or there is too much: a message, for people.",
 		OneOf: append(all, c.ackFrame()),
 	}
 }
