@@ -81,8 +81,15 @@ func (p *process) run() {
 
 // live runs the process until it ends, and says why it did.
 func (p *process) live() string {
+	// Before the Runtime API: whoever answers there reads what has been written up to then.
+	write, err := p.out.open()
+	if err != nil {
+		return "output: " + err.Error()
+	}
+	defer p.out.close()
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
+		_ = write.Close()
 		return "Runtime API: " + err.Error()
 	}
 	server := &http.Server{Handler: p.runtimeAPI(), ReadHeaderTimeout: time.Minute}
@@ -96,11 +103,6 @@ func (p *process) live() string {
 		<-served
 	}()
 
-	write, err := p.out.open()
-	if err != nil {
-		return "output: " + err.Error()
-	}
-	defer p.out.close()
 	cmd := exec.Command(p.f.Binary, p.f.Args...) //nolint:gosec,noctx // the function's own binary; run ends it, not a context
 	cmd.Dir = filepath.Dir(p.f.Binary)
 	cmd.Env = p.environment(listener.Addr().String())
