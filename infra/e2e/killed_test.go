@@ -7,17 +7,20 @@ import (
 	"example.org/realtime/infra/local/faults"
 )
 
-// killer kills the next invocation of one function with one of its calls.
+// killer kills the next invocation of one function, or one behind some that it spares, with one of its calls.
 type killer struct {
 	mu       sync.Mutex
 	function string // "" for none
+	spared   int
 	call     int
 }
 
-func (k *killer) order(function string, call int) {
+func (k *killer) order(function string, call int) { k.orderAfter(function, 0, call) }
+
+func (k *killer) orderAfter(function string, spared, call int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.function, k.call = function, call
+	k.function, k.spared, k.call = function, spared, call
 }
 
 // kill is lambda.Config.Kill.
@@ -25,6 +28,9 @@ func (k *killer) kill(function string) int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if function != k.function {
+		return 0
+	}
+	if k.spared--; k.spared >= 0 {
 		return 0
 	}
 	k.function = ""
