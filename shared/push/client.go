@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
@@ -23,7 +22,7 @@ import (
 )
 
 const (
-	callTimeout = 5 * time.Second
+	callTimeout = 5 * time.Second // of a call, with what it waits for a connection
 	dialTimeout = 3 * time.Second
 	idleConns   = 128              // kept open: at least as many as calls are made at once
 	maxIdle     = 20 * time.Second // of a connection that is used again
@@ -39,6 +38,7 @@ type Client struct {
 	credentials aws.CredentialsProvider
 	signer      signer
 	transport   *http.Transport
+	window      atomic.Pointer[window]
 	management  func() *apigatewaymanagementapi.Client
 	now         func() time.Time
 	last        atomic.Int64 // when the last call began, epoch milliseconds
@@ -60,11 +60,12 @@ func New(cfg aws.Config, endpoint string, now func() time.Time) (*Client, error)
 		MaxIdleConns:        idleConns,
 		MaxIdleConnsPerHost: idleConns,
 		IdleConnTimeout:     maxIdle,
-		// Of a post's answer. A context with a deadline of its own for each would cost more than signing does.
-		ResponseHeaderTimeout: callTimeout,
-		DisableCompression:    true, // of answers that have nothing in them
-		ForceAttemptHTTP2:     true, // over TLS, less work a post than HTTP/1.1 and one handshake: tls-http2 of infra/bench/poster
+		DisableCompression:  true, // of answers that have nothing in them
+		Protocols:           new(http.Protocols),
 	}
+	// HTTP/2 takes more of a processor for a post, and posts that begin at once each open a connection with either
+	// (infra/bench/poster: tls-http1, tls-http2). One of HTTP/2 that is dead, but not closed, would fail many posts.
+	transport.Protocols.SetHTTP1(true)
 	host := u.Host
 	if port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]; port != "" {
 		host = strings.TrimSuffix(host, port)
@@ -79,7 +80,6 @@ func New(cfg aws.Config, endpoint string, now func() time.Time) (*Client, error)
 		management: sync.OnceValue(func() *apigatewaymanagementapi.Client {
 			return management(cfg, endpoint, &http.Client{
 				Transport:     transport,
-				Timeout:       callTimeout,
 				CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			})
 		}),
@@ -99,12 +99,13 @@ func (c *Client) call(ctx context.Context, method, id string, do func(context.Co
 		return fmt.Errorf("%s connection %q: %w", method, id, realtime.ErrGone)
 	}
 	c.dropIdle()
-	connected := false // set by this goroutine, which the hook runs in
-	err := do(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }}))
+	a := c.begin(ctx)
+	defer a.end()
+	err := do(a.ctx) //nolint:contextcheck // it is ctx's, or ends with it
 	switch {
 	case err == nil:
 		return nil
-	case !connected:
+	case !a.connected:
 		return fmt.Errorf("%s connection %s: %w: %w", method, id, realtime.ErrNotSent, err)
 	}
 	return fmt.Errorf("%s connection %s: %w", method, id, err)
@@ -123,8 +124,6 @@ func (c *Client) post(ctx context.Context, id string, message []byte) error {
 	if resp.ContentLength == 0 && resp.StatusCode/100 == 2 {
 		return nil
 	}
-	late := time.AfterFunc(c.transport.ResponseHeaderTimeout, func() { _ = resp.Body.Close() })
-	defer late.Stop()
 	answer := io.LimitReader(resp.Body, maxAnswer)
 	if resp.StatusCode/100 == 2 { // it is posted, whatever becomes of the answer
 		_, _ = io.Copy(io.Discard, answer) // so that the connection is used again
@@ -140,8 +139,15 @@ func (c *Client) request(ctx context.Context, id string, message []byte, credent
 	path := string(appendEscaped(append(make([]byte, 0, 128), c.prefix...), id, unreserved))
 	date, authorization := c.signer.sign(path, message, credentials, c.now())
 	req := c.base.WithContext(ctx)
-	req.URL = &url.URL{Scheme: c.scheme, Host: c.base.Host, Opaque: path}
-	values := [...]string{date, authorization, credentials.SessionToken, traceID()} // one allocation for all
+	parts := &struct { // one allocation for all: what is allocated is a good part of what a post takes
+		url    url.URL
+		values [4]string
+	}{
+		url:    url.URL{Scheme: c.scheme, Host: c.base.Host, Opaque: path},
+		values: [...]string{date, authorization, credentials.SessionToken, traceID()},
+	}
+	req.URL = &parts.url
+	values := parts.values[:]
 	req.Header = http.Header{
 		"X-Amz-Date":    values[0:1:1],
 		"Authorization": values[1:2:2],

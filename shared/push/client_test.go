@@ -3,6 +3,8 @@ package push
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -134,6 +136,13 @@ func TestRequestsAreTheSDKs(t *testing.T) {
 	}
 }
 
+// calls are those of a Client, by their methods.
+var calls = map[string]func(context.Context, *Client) error{
+	"POST":   func(ctx context.Context, c *Client) error { return c.Post(ctx, connection, []byte("payload")) },
+	"DELETE": func(ctx context.Context, c *Client) error { return c.Close(ctx, connection) },
+	"GET":    func(ctx context.Context, c *Client) error { _, err := c.LastActive(ctx, connection); return err },
+}
+
 // Every answer means what it means to the SDK's client, and no error has the message.
 func TestAnswers(t *testing.T) {
 	other := errors.New("any other")
@@ -161,11 +170,6 @@ func TestAnswers(t *testing.T) {
 		{"too large", 413, "PayloadTooLargeException", `{"message":"Message too long"}`, realtime.ErrRejected, "rejected: status 413 PayloadTooLargeException Message too long", false},
 		{"their fault", 500, "InternalServerError", "", other, "status 500 InternalServerError", false},
 		{"unavailable", 503, "", "<html>", other, "status 503", false},
-	}
-	calls := map[string]func(context.Context, *Client) error{
-		"POST":   func(ctx context.Context, c *Client) error { return c.Post(ctx, connection, []byte("payload")) },
-		"DELETE": func(ctx context.Context, c *Client) error { return c.Close(ctx, connection) },
-		"GET":    func(ctx context.Context, c *Client) error { _, err := c.LastActive(ctx, connection); return err },
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -245,28 +249,6 @@ func TestLastActiveNeedsAnAnswer(t *testing.T) {
 	}
 }
 
-func TestPostEndsInTime(t *testing.T) {
-	release := make(chan struct{})
-	c, _ := client(t, func(http.ResponseWriter, *http.Request) { <-release })
-	t.Cleanup(func() { close(release) }) // before the server waits for its handlers
-
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	if err := c.Post(ctx, connection, []byte("payload")); !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "payload") {
-		t.Errorf("the caller's deadline: %v", err)
-	}
-	c.transport.ResponseHeaderTimeout = 20 * time.Millisecond
-	var late net.Error
-	if err := c.Post(t.Context(), connection, []byte("payload")); !errors.As(err, &late) || !late.Timeout() {
-		t.Errorf("the client's own: %v", err)
-	}
-	ctx, cancel = context.WithCancel(t.Context())
-	cancel()
-	if err := c.Post(ctx, connection, []byte("payload")); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
-	}
-}
-
 func TestPostGoesNowhereElse(t *testing.T) {
 	var elsewhere atomic.Int32
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
@@ -324,6 +306,28 @@ func TestConnectionsFromBeforeAreNotUsed(t *testing.T) {
 	}
 	if n := posts.Load(); n != 3 {
 		t.Errorf("%d posts", n)
+	}
+}
+
+// Over TLS too, it is HTTP/1.1 that is measured and used.
+func TestHTTP1(t *testing.T) {
+	var protocol string
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { protocol = r.Proto }))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	c, err := New(config(server.URL), server.URL+"/live", time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.transport.CloseIdleConnections()
+	c.transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+	c.transport.TLSClientConfig.RootCAs.AddCert(server.Certificate())
+	for method, call := range calls {
+		_ = call(t.Context(), c)
+		if protocol != "HTTP/1.1" {
+			t.Errorf("%s: %q", method, protocol)
+		}
 	}
 }
 

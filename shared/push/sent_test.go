@@ -93,28 +93,6 @@ func TestNotSent(t *testing.T) {
 	}
 }
 
-// A post that ran out of time while it was waiting for a connection was not sent; one that waited for its answer may have been.
-func TestNotSentInTime(t *testing.T) {
-	release := make(chan struct{})
-	c, _ := client(t, func(http.ResponseWriter, *http.Request) { <-release })
-	t.Cleanup(func() { close(release) })
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	if err := c.Post(ctx, connection, nil); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, realtime.ErrNotSent) {
-		t.Errorf("waiting for the answer: %v", err)
-	}
-	c.transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		<-release
-		return nil, errors.New("late")
-	}
-	c.transport.CloseIdleConnections()
-	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	if err := c.Post(ctx, connection, nil); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, realtime.ErrNotSent) {
-		t.Errorf("waiting for a connection: %v", err)
-	}
-}
-
 // With an answer of 2xx it is posted, although the rest of the answer never comes.
 func TestPostedWhateverComesAfter(t *testing.T) {
 	c, err := New(config(""), listener(t, func(conn net.Conn) {

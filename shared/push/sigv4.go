@@ -49,6 +49,7 @@ type desk struct {
 	date   string // of that second
 	body   []byte // the last one: an event goes to one socket after another
 	hashed [sha256.Size]byte
+	sum    [sha256.Size]byte // the last signature
 }
 
 // sign returns the X-Amz-Date and Authorization headers of a POST of body to path, which is escaped as it is sent. Signed are
@@ -91,8 +92,7 @@ func (s *signer) sign(path string, body []byte, credentials aws.Credentials, at 
 	b = hex.AppendEncode(b, requestHash[:])
 	d.mac.Reset()
 	d.mac.Write(b)
-	var sum [sha256.Size]byte
-	signature := d.mac.Sum(sum[:0])
+	signature := d.mac.Sum(d.sum[:0])
 
 	b = append(b[:0], signingAlgorithm+" Credential="...)
 	b = append(b, credentials.AccessKeyID...)
