@@ -38,10 +38,12 @@ type contestant struct {
 }
 
 // contestants, the plain one first, which the others are compared with. push-session has a session token, as a function has: a
-// kilobyte more to sign and to send, which net/http looks at twice. The others have none. The last two tell what HTTP/2 would change: they differ
-// in nothing else, and TLS is what HTTP/2 wants.
+// kilobyte more to sign and to send, which net/http looks at twice. What the sending takes tells nethttp-session, which signs
+// nothing. The others have no token. The last two tell what HTTP/2 would change: they differ in nothing else, and TLS is what
+// HTTP/2 wants.
 var contestants = []contestant{
-	{"nethttp", func(s *stub, n int) (post, error) { return plain(s.http, transport(n)), nil }},
+	{"nethttp", func(s *stub, n int) (post, error) { return plain(s.http, transport(n), ""), nil }},
+	{"nethttp-session", func(s *stub, n int) (post, error) { return plain(s.http, transport(n), sessionToken), nil }},
 	{"push", func(s *stub, _ int) (post, error) { return ours(s.http, "") }},
 	{"push-session", func(s *stub, _ int) (post, error) { return ours(s.http, sessionToken) }},
 	{"sdk", func(s *stub, n int) (post, error) {
@@ -51,8 +53,12 @@ var contestants = []contestant{
 			return err
 		}, nil
 	}},
-	{"tls-http1", func(s *stub, n int) (post, error) { return plain(s.https, secure(transport(n), s.roots, false)), nil }},
-	{"tls-http2", func(s *stub, n int) (post, error) { return plain(s.https, secure(transport(n), s.roots, true)), nil }},
+	{"tls-http1", func(s *stub, n int) (post, error) {
+		return plain(s.https, secure(transport(n), s.roots, false), ""), nil
+	}},
+	{"tls-http2", func(s *stub, n int) (post, error) {
+		return plain(s.https, secure(transport(n), s.roots, true), ""), nil
+	}},
 }
 
 func transport(inFlight int) *http.Transport {
@@ -67,13 +73,16 @@ func secure(t *http.Transport, roots *x509.CertPool, http2 bool) *http.Transport
 	return t
 }
 
-// plain posts as anybody would who does not have to sign.
-func plain(url string, t *http.Transport) post {
+// plain posts as anybody would who does not have to sign, with a session token unless it is empty.
+func plain(url string, t *http.Transport, token string) post {
 	client := &http.Client{Transport: t}
 	return func(ctx context.Context, id string, message []byte) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+stage+"/@connections/"+id, bytes.NewReader(message))
 		if err != nil {
 			return err
+		}
+		if token != "" {
+			req.Header.Set("X-Amz-Security-Token", token)
 		}
 		resp, err := client.Do(req)
 		if err != nil {

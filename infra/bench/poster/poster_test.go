@@ -39,7 +39,7 @@ func TestCompare(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if diff := cmp.Diff([]string{"nethttp", "push", "push-session", "sdk", "tls-http1", "tls-http2"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"nethttp", "nethttp-session", "push", "push-session", "sdk", "tls-http1", "tls-http2"}, names); diff != "" {
 		t.Error(diff)
 	}
 }
