@@ -73,7 +73,7 @@ export interface MessagesUpdatedPayload<Message = unknown> {
 export interface MessagesDeletedPayload<Message = unknown> {
   conversationId: Id;
   /** MessageDTO of the REST API, passed byte for byte. */
-  message: Message & { status: "deleted"; deletedAt: unknown };
+  message: Message & { status: "deleted"; deletedAt: {} };
   senderId: Id;
   /** Participants who receive it. */
   recipients: Id[];

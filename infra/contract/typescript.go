@@ -221,7 +221,7 @@ func (c *built) typeOf(s *schema) string {
 	switch t := s.Type.(type) {
 	case []string:
 		if slices.Equal(t, notNull) {
-			return "unknown"
+			return "{}" // of TypeScript: anything but null and undefined
 		}
 		var forms []*schema
 		for _, name := range t {

@@ -44,6 +44,8 @@ publish({ event: "presence:update", data: { userId: "alice", isOnline: true, soc
 publish({ event: "messages:new", data: { conversationId: "c1", message: {}, recipients: [] } });
 // @ts-expect-error a message that is not deleted
 publish({ event: "messages:deleted", data: message });
+// @ts-expect-error nor is one without the time
+publish({ event: "messages:deleted", data: { ...message, message: { id: "m1", status: "deleted", deletedAt: null } } });
 // @ts-expect-error only system:disconnect takes it
 publish({ event: "messages:new", data: message, reconnect: true });
 // @ts-expect-error groups cannot be left out

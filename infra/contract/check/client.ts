@@ -16,6 +16,7 @@ import type {
 interface MessageDTO {
   id: string;
   body: string | null;
+  deletedAt?: string | null;
 }
 interface NotificationDTO {
   id: string;
@@ -38,6 +39,7 @@ socket.on("messages:new", (payload) => {
 socket.on("messages:updated", ({ message }) => same<typeof message, MessageDTO>(true));
 socket.on("messages:deleted", ({ message }) => {
   same<typeof message.status, "deleted">(true);
+  same<typeof message.deletedAt, string>(true); // neither null nor left out
   same<typeof message.id, string>(true);
 });
 socket.on("presence:update", (snapshot) => {
