@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"syscall"
@@ -29,9 +31,21 @@ func (c *command) publish(ctx context.Context, args []string) error {
 	}
 	request, err := os.ReadFile(*file)
 	if err != nil {
-		return fmt.Errorf("file: %w", err)
+		return fmt.Errorf("FILE: %w: samples are in events/publish", err)
+	}
+	if err := json.Unmarshal(request, new(json.RawMessage)); err != nil {
+		return fmt.Errorf("FILE: %s is not JSON%s: %w: samples are in events/publish", *file, line(request, err), err)
 	}
 	return c.invoke(func(api backend.API) (any, error) { return backend.Invoke(ctx, api, publishFunction, request) })
+}
+
+// line says in which line of text an error is.
+func line(text []byte, err error) string {
+	syntax, ok := errors.AsType[*json.SyntaxError](err)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(", line %d", 1+bytes.Count(text[:min(int(syntax.Offset), len(text))], []byte("\n")))
 }
 
 // participants says who takes part in a conversation: exactly these users.
@@ -72,6 +86,9 @@ func (c *command) invoke(call func(backend.API) (any, error)) error {
 // lambdaEndpoint is where functions are invoked: the running stack's Invoke API, or the one that stands behind its gateway.
 func (c *command) lambdaEndpoint() (string, error) {
 	if endpoint := c.getenv("LAMBDA_ENDPOINT"); endpoint != "" {
+		if u, err := url.Parse(endpoint); err != nil || u.Host == "" {
+			return "", fmt.Errorf("LAMBDA_ENDPOINT: %q is no URL: give one as http://127.0.0.1:3003", endpoint)
+		}
 		return endpoint, nil
 	}
 	port, err := c.port("LAMBDA_PORT", stack.LambdaPort)

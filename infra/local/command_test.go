@@ -83,7 +83,6 @@ func TestUsage(t *testing.T) {
 		{[]string{"nope"}, "nope: unknown command: use token, client, publish or participants, or none to run the system"},
 		{[]string{"token"}, "token: -user is required"},
 		{[]string{"token", "-user", "a", "b"}, `token: unexpected "b"`},
-		{[]string{"token", "-ttl", "1x"}, `invalid value "1x" for flag -ttl`},
 		{[]string{"client"}, "client: -user is required"},
 		{[]string{"publish"}, "publish: -file is required"},
 		{[]string{"participants"}, "participants: -conversation and -users is required"},
@@ -123,6 +122,10 @@ func TestToken(t *testing.T) {
 	}
 	o := execute(t, nil, nil, "token", "-user", "a#b")
 	o.expect(t, 1, "", "user: \"a#b\" cannot be a user id: use 1 to 128 characters of A-Z a-z 0-9 _ . : | @ + = ~ -\n")
+	for _, ttl := range []string{"bad", "1", "1x"} {
+		execute(t, nil, nil, "token", "-user", "alice", "-ttl", ttl).
+			expect(t, 1, "", "TTL: \""+ttl+"\" is no duration: give one as 30m or 24h, or a negative one, as -1m, for an expired token\n")
+	}
 }
 
 // invokeAPI is an Invoke API that answers every function with one answer, and says what came.
@@ -165,7 +168,18 @@ func TestPublish(t *testing.T) {
 	execute(t, []string{"LAMBDA_PORT=x"}, nil, "publish", "-file", file).
 		expect(t, 1, "", "LAMBDA_PORT: \"x\" is no port: give a number up to 65535\n")
 	missing := filepath.Join(t.TempDir(), "none.json")
-	execute(t, environ, nil, "publish", "-file", missing).expect(t, 1, "", "file: open "+missing+": no such file or directory\n")
+	execute(t, environ, nil, "publish", "-file", missing).
+		expect(t, 1, "", "FILE: open "+missing+": no such file or directory: samples are in events/publish\n")
+	for text, want := range map[string]string{
+		"": ", line 1: unexpected end of JSON input", "{\n\"event\": \"e\",\n}": ", line 3: invalid character '}' looking for beginning of object key string",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		execute(t, environ, nil, "publish", "-file", file).expect(t, 1, "", "FILE: "+file+" is not JSON"+want+": samples are in events/publish\n")
+	}
+	execute(t, []string{"LAMBDA_ENDPOINT=127.0.0.1:3003"}, nil, "participants", "-conversation", "c1", "-users", "a").
+		expect(t, 1, "", "LAMBDA_ENDPOINT: \"127.0.0.1:3003\" is no URL: give one as http://127.0.0.1:3003\n")
 }
 
 func TestParticipants(t *testing.T) {

@@ -79,7 +79,7 @@ func (c *command) run(ctx context.Context, args []string) int {
 	}
 }
 
-// parse reads the flags of a command. All of them are strings or durations, and strings are required.
+// parse reads the flags of a command. All of them are strings, and required.
 func (c *command) parse(flags *flag.FlagSet, args []string) error {
 	flags.SetOutput(c.stderr)
 	if err := flags.Parse(args); err != nil {

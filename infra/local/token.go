@@ -18,11 +18,15 @@ import (
 func (c *command) token(_ context.Context, args []string) error {
 	flags := flag.NewFlagSet("token", flag.ContinueOnError)
 	user := flags.String("user", "", "who the token is for")
-	ttl := flags.Duration("ttl", time.Hour, "how long it is valid; negative makes an expired one")
+	ttl := flags.String("ttl", "1h", "how long it is valid; negative makes an expired one")
 	if err := c.parse(flags, args); err != nil {
 		return err
 	}
-	signed, err := c.sign(*user, *ttl)
+	lasting, err := time.ParseDuration(*ttl)
+	if err != nil {
+		return fmt.Errorf("TTL: %q is no duration: give one as 30m or 24h, or a negative one, as -1m, for an expired token", *ttl)
+	}
+	signed, err := c.sign(*user, lasting)
 	if err != nil {
 		return err
 	}
