@@ -101,10 +101,14 @@ func (c *Control) sendAway(ctx context.Context, req *contract.DisconnectSockets,
 
 // sendAwayRest sends away those that answered 410 and are still in the presence of a user who is kept out: they came before
 // that, and their handshake was under way. One that has ended indeed leaves the presence, at the latest when it is too old
-// for a handshake; whatever is there after that has failed.
+// for a handshake; whatever is there after that, or at the end of the invocation's time, has failed.
 func (c *Control) sendAwayRest(ctx context.Context, req *contract.DisconnectSockets, answer *contract.SocketsDisconnected) error {
 	published := &answer.Published
-	for until := time.Now().Add(reachTime); ; { // a stopwatch: no clock of the rules
+	until := time.Now().Add(reachTime) // a stopwatch: no clock of the rules
+	if end, ok := ctx.Deadline(); ok && end.Add(-endReserve).Before(until) {
+		until = end.Add(-endReserve)
+	}
+	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -254,6 +255,28 @@ func TestDisconnectRest(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A publish that took most of the time leaves the answer to be given, with what is not known to be closed as failed.
+func TestDisconnectRestInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		gone := contract.Published{Matched: 1, Gone: 1}
+		c := newDisconnecting(&log{}, gone)
+		c.Users.(*fakeUsers).readAll = present("alice")
+		began := time.Now()
+		got, err := c.Do(ctx, &contract.DisconnectSockets{Users: []string{"alice"}, Reason: "r", DenySeconds: new(60)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(contract.Published{Matched: 1, Failed: 1}, got.(*contract.SocketsDisconnected).Published); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
+		if took := time.Since(began); took > 9*time.Second {
+			t.Errorf("answered after %v of 10 s", took)
+		}
+	})
 }
 
 // More sockets than a publish may name are sent away by several.

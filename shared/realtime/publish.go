@@ -47,7 +47,7 @@ type Publisher struct {
 }
 
 const (
-	// endReserve is what a publish keeps of its time to store its answer and return it.
+	// endReserve is what a publish keeps of its time to store its answer and return it, and a disconnection to return it.
 	endReserve = 3 * time.Second
 	// leaseReserve is how long after its deadline an invocation certainly does nothing more.
 	leaseReserve = 5 * time.Second
