@@ -124,7 +124,7 @@ func TestMonth(t *testing.T) {
 				flowPings:   {Write: 20, Outbound: 9, Posts: 9},
 				flowPong:    {Inbound: 1, Write: 1},
 				flowSession: {Write: 5, Invocations: map[string]int{"connect": 1}},
-				flowMessage: {Outbound: 3, Posts: 3},
+				flowMessage: {Outbound: 3, Posts: 3, Invocations: map[string]int{"publish": 1}},
 			},
 		},
 	}
@@ -134,10 +134,10 @@ func TestMonth(t *testing.T) {
 	want := price.Usage{
 		Messages:          signs*10 + signs*10 + 7*3,
 		ConnectionMinutes: 10 * 120,
-		Invocations:       sessions,
+		Invocations:       sessions + 7,
 		Write:             (20-18)*120 + signs*10 + sessions*5,
 		StoredByteMonths:  5000,
-		GBSeconds:         signs*10*0.5/sweepRPS + 7*3*price.PostMilliseconds/1000/price.PostsAtOnce + sessions*price.Milliseconds["connect"]/1000/4,
+		GBSeconds:         signs*10*0.5/sweepRPS + 7*(price.PostMilliseconds+price.Milliseconds["publish"])/1000 + sessions*price.Milliseconds["connect"]/1000/4,
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) < 1e-6 })); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

@@ -20,11 +20,11 @@ const (
 	megabyte = 1.0 / 1024 // in GB
 )
 
-// usage is what AWS bills for a flow. perPost is how long, in seconds, a function of that memory in GB is busy with each post, and each lookup.
-func (m measured) usage(r rig.Reading, perPost, memory float64) price.Usage {
+// usage is what AWS bills for a flow. posting is how long, in seconds, a function of that memory in GB is busy with posts and lookups.
+func (m measured) usage(r rig.Reading, posting, memory float64) price.Usage {
 	u := price.Usage{
 		Messages: r.Inbound + r.Outbound, Write: r.Write, Read: r.Read, LogBytes: float64(r.LogBytes), BytesOut: float64(r.BytesOut),
-		GBSeconds: float64(r.Posts+r.Lookups) * perPost * memory,
+		GBSeconds: posting * memory,
 	}
 	for function, n := range r.Invocations {
 		u.Invocations += float64(n)
@@ -33,17 +33,19 @@ func (m measured) usage(r rig.Reading, perPost, memory float64) price.Usage {
 	return u
 }
 
-// The flows in which publish posts, inline and split, and those in which sweep does.
+// The flows in which publish posts, inline and split, and those in which sweep does. However few its posts are, a publish waits
+// for one.
 func (m measured) published(r rig.Reading) price.Usage {
-	return m.usage(r, price.PostMilliseconds*milli/price.PostsAtOnce, float64(m.MemoryMB["publish"])*megabyte)
+	rounds := max(float64(r.Posts+r.Lookups)/price.PostsAtOnce, float64(min(r.Posts, r.Invocations["publish"])))
+	return m.usage(r, rounds*price.PostMilliseconds*milli, float64(m.MemoryMB["publish"])*megabyte)
 }
 
 func (m measured) split(r rig.Reading) price.Usage {
-	return m.usage(r, 1/price.WorkerRPS, float64(m.MemoryMB["publish"])*megabyte)
+	return m.usage(r, float64(r.Posts)/price.WorkerRPS, float64(m.MemoryMB["publish"])*megabyte)
 }
 
 func (m measured) swept(r rig.Reading) price.Usage {
-	return m.usage(r, 1/sweepRPS, float64(m.MemoryMB["sweep"])*megabyte)
+	return m.usage(r, float64(r.Posts+r.Lookups)/sweepRPS, float64(m.MemoryMB["sweep"])*megabyte)
 }
 
 // standing is a month of a stage to which nobody is connected.
