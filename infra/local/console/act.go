@@ -94,7 +94,7 @@ func (c *Console) serveSamples(w http.ResponseWriter, _ *http.Request, _ *stack.
 // invoked is what became of an invocation. Syntax is set when the request is not JSON: it was not sent then.
 type invoked struct {
 	TraceID string          `json:"traceId,omitempty"`
-	MS      int64           `json:"ms"`
+	MS      float64         `json:"ms"`
 	Answer  json.RawMessage `json:"answer,omitempty"`
 	Error   *functionError  `json:"error,omitempty"`
 	Syntax  *syntaxError    `json:"syntax,omitempty"`
@@ -141,7 +141,7 @@ func (c *Console) invoke(w http.ResponseWriter, r *http.Request, s *stack.Stack)
 	c.traces.begin(root, function, subject, "", begun)
 	call := gateway.LambdaInvoke(s.LambdaEndpoint, nil)
 	result, err := call(trace.NewContext(ctx, trace.Header{Root: root}), logicalID, body)
-	out := invoked{TraceID: root, MS: c.Now().Sub(begun).Milliseconds()}
+	out := invoked{TraceID: root, MS: inMS(c.Now().Sub(begun))}
 	switch {
 	case err != nil:
 		out.Error = &functionError{Type: "unreachable", Message: oneLine(err.Error())}

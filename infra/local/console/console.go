@@ -98,7 +98,7 @@ func (c *Console) Run(ctx context.Context) {
 		select {
 		case <-tick.C:
 			if s := c.stack.Load(); s != nil {
-				c.meter.sample(s.Gateway.Open())
+				c.meter.sample(s.Gateway.Open(), s.Gateway.Peak())
 			}
 		case <-ctx.Done():
 			return

@@ -3,6 +3,7 @@ package console
 import (
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -52,7 +53,10 @@ func foreign(r *http.Request) string {
 // localHost is the Host header of a request to this machine, "" for any other.
 func localHost(host string) string {
 	name := host
-	if n, _, err := net.SplitHostPort(host); err == nil {
+	if n, port, err := net.SplitHostPort(host); err == nil {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return ""
+		}
 		name = n
 	}
 	name = strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")

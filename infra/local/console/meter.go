@@ -21,6 +21,7 @@ type meter struct {
 	since   time.Time
 	total   figures
 	before  figures // total when the last sample was taken
+	peak    int     // as the last sample said
 	samples []sample
 }
 
@@ -41,7 +42,6 @@ type figures struct {
 type sample struct {
 	At     int64 `json:"at"`
 	Active int   `json:"active"` // open connections
-	Peak   int   `json:"peak"`
 	figures
 }
 
@@ -91,8 +91,8 @@ func (m *meter) output(line string) {
 	m.total.Usage.add(outputUsage(line))
 }
 
-// sample closes a second in which so many connections were open.
-func (m *meter) sample(open int) {
+// sample closes a second at whose end so many connections were open, and so many at once, at most, since the start.
+func (m *meter) sample(open, peak int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
@@ -103,12 +103,12 @@ func (m *meter) sample(open int) {
 	m.total.Usage.ConnectionMinutes += float64(open) * float64(now.UnixMilli()-last.At) / float64(time.Minute/time.Millisecond)
 	m.total.Dollars = m.total.Usage.Total()
 	m.samples = append(m.samples, sample{
-		At: now.UnixMilli(), Active: open, Peak: max(open, last.Peak), figures: m.total.minus(m.before),
+		At: now.UnixMilli(), Active: open, figures: m.total.minus(m.before),
 	})
 	if len(m.samples) > keptSamples {
 		m.samples = append([]sample(nil), m.samples[1:]...)
 	}
-	m.before = m.total
+	m.before, m.peak = m.total, peak
 }
 
 func (f figures) minus(g figures) figures {
@@ -128,7 +128,7 @@ func (f figures) minus(g figures) figures {
 type metrics struct {
 	Since   int64    `json:"since"`
 	Total   figures  `json:"total"`
-	Peak    int      `json:"peak"`
+	Peak    int      `json:"peak"` // of open connections, however short it was
 	Samples []sample `json:"samples"`
 }
 
@@ -136,10 +136,9 @@ type metrics struct {
 func (m *meter) after(at int64) metrics {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := metrics{Since: millis(m.since), Total: m.total, Samples: []sample{}}
+	all := metrics{Since: millis(m.since), Total: m.total, Peak: m.peak, Samples: []sample{}}
 	all.Total.Dollars = m.total.Usage.Total()
 	for _, s := range m.samples {
-		all.Peak = max(all.Peak, s.Peak)
 		if s.At > at {
 			all.Samples = append(all.Samples, s)
 		}

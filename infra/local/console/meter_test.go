@@ -39,10 +39,10 @@ func TestMeter(t *testing.T) {
 	m.operation(table.Op{Units: table.Units{Read: 2.5, Write: 1}})
 	m.output("12345")
 	c.forward(30 * time.Second)
-	m.sample(4)
+	m.sample(4, 5)
 	c.forward(time.Second)
 	m.gateway(gateway.Event{Kind: gateway.KindMessage, Bytes: 1})
-	m.sample(2)
+	m.sample(2, 5)
 
 	want := figures{
 		Handshakes: 2, Refused: 1, Events: 1, Posts: 1, Gone: 1, Failed: 1, Errors: 1,
@@ -52,17 +52,17 @@ func TestMeter(t *testing.T) {
 	}
 	want.Dollars = want.Usage.Total()
 	got := m.after(-1)
-	if diff := cmp.Diff(sample{At: c.now().UnixMilli() - 1000, Active: 4, Peak: 4, figures: want}, got.Samples[0], cmp.AllowUnexported(sample{})); diff != "" {
+	if diff := cmp.Diff(sample{At: c.now().UnixMilli() - 1000, Active: 4, figures: want}, got.Samples[0], cmp.AllowUnexported(sample{})); diff != "" {
 		t.Errorf("the first: -want +got:\n%s", diff)
 	}
 	second := got.Samples[1]
-	if second.Events != 1 || second.Posts != 0 || second.Active != 2 || second.Peak != 4 || second.Usage.Messages != 1 || second.Dollars <= 0 {
+	if second.Events != 1 || second.Posts != 0 || second.Active != 2 || second.Usage.Messages != 1 || second.Dollars <= 0 {
 		t.Errorf("the second: %+v", second)
 	}
-	if got.Peak != 4 || got.Total.Events != 2 || got.Total.Usage.ConnectionMinutes != 2+2.0/60 {
+	if got.Peak != 5 || got.Total.Events != 2 || got.Total.Usage.ConnectionMinutes != 2+2.0/60 {
 		t.Errorf("in all: peak %d, %+v", got.Peak, got.Total)
 	}
-	if later := m.after(got.Samples[0].At); len(later.Samples) != 1 || later.Peak != 4 {
+	if later := m.after(got.Samples[0].At); len(later.Samples) != 1 || later.Peak != 5 {
 		t.Errorf("after the first: %+v", later)
 	}
 }
@@ -70,10 +70,10 @@ func TestMeter(t *testing.T) {
 func TestSamplesAreBounded(t *testing.T) {
 	c := &clock{at: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
 	m := newMeter(c.now)
-	m.sample(7)
+	m.sample(7, 7)
 	for range keptSamples + 10 {
 		c.forward(time.Second)
-		m.sample(1)
+		m.sample(1, 7)
 	}
 	if got := m.after(-1); len(got.Samples) != keptSamples || got.Peak != 7 {
 		t.Errorf("%d samples, peak %d", len(got.Samples), got.Peak)

@@ -172,7 +172,7 @@ func (t *traces) output(function, text string) {
 	for _, name := range slices.Sorted(maps.Keys(record)) {
 		details = append(details, fmt.Sprintf("%s=%v", name, record[name]))
 	}
-	line.Details = strings.Join(details, " ")
+	line.Details = oneLine(strings.Join(details, " "))
 	outcome := ""
 	if _, published := record["delivered"]; published {
 		outcome = fmt.Sprintf("delivered %v of %v", record["delivered"], record["matched"])
@@ -197,7 +197,7 @@ func (t *traces) output(function, text string) {
 }
 
 func oneLine(s string) string {
-	const most = 300
+	const most = 1000
 	s = strings.ReplaceAll(s, "\n", " ")
 	if len(s) > most {
 		s = strings.ToValidUTF8(s[:most], "") + "…"

@@ -51,7 +51,7 @@ func (f *fixture) listen(t *testing.T) (next func(event string, into any)) {
 
 func TestStream(t *testing.T) {
 	f := attachedFixture(t, http.NotFoundHandler())
-	f.meter.sample(3)
+	f.meter.sample(3, 3)
 	next := f.listen(t)
 	var h hello
 	next("hello", &h)

@@ -39,7 +39,7 @@ func Subject(payload []byte) (connection, subject string) {
 	default:
 		subject = e.Event + e.Op
 	}
-	return connection, subject
+	return connection, clip(subject)
 }
 
 // packets of Socket.IO that are not events.
@@ -57,21 +57,21 @@ func message(body string) string {
 		if json.Unmarshal([]byte(body), &envelope) != nil {
 			return ""
 		}
-		return clip(envelope.Event)
+		return envelope.Event
 	}
 	p, err := wire.DecodePacket([]byte(body))
 	if err != nil {
 		return ""
 	}
 	if p.Type == wire.PacketEvent {
-		return clip(p.Event)
+		return p.Event
 	}
 	return packets[p.Type]
 }
 
-// clip keeps a name that a client chose from filling the page.
+// clip keeps a name that a client or a backend chose from filling the page.
 func clip(name string) string {
-	const most = 64
+	const most = 160
 	if len(name) > most {
 		return strings.ToValidUTF8(name[:most], "") + "…"
 	}

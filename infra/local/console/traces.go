@@ -45,7 +45,7 @@ type Trace struct {
 	Connection string  `json:"connection,omitempty"`
 	User       string  `json:"user,omitempty"`
 	At         int64   `json:"at"` // Unix epoch milliseconds
-	MS         int64   `json:"ms"` // from the beginning to what came last
+	MS         float64 `json:"ms"` // from the beginning to what came last
 	Functions  int     `json:"functions"`
 	Posts      int     `json:"posts"`
 	Gone       int     `json:"gone"`
@@ -99,7 +99,7 @@ func newTraces(now func() time.Time, user func(string) string) *traces {
 func (t *traces) begin(id, kind, title, connection string, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.count(at)
+	t.count()
 	if id == "" || t.begun > newPerSecond || t.byID[id] != nil {
 		return
 	}
@@ -113,10 +113,10 @@ func (t *traces) begin(id, kind, title, connection string, at time.Time) {
 	t.touch(trace, at)
 }
 
-// count counts a trace that begins.
-func (t *traces) count(at time.Time) {
+// count counts a trace that begins, in the second in which it is told of: what happened just before the second's end is told of after it.
+func (t *traces) count() {
 	t.seen++
-	if second := at.Unix(); second != t.second {
+	if second := t.now().Unix(); second != t.second {
 		t.rate = load{}
 		if second == t.second+1 {
 			t.rate = load{t.begun, min(t.begun, newPerSecond)}
@@ -132,7 +132,7 @@ func (t *traces) touch(trace *Trace, at time.Time) {
 	if at.After(trace.last) {
 		trace.last = at
 	}
-	trace.MS = trace.last.Sub(trace.begun).Milliseconds()
+	trace.MS = inMS(trace.last.Sub(trace.begun))
 	if trace.User == "" && trace.Connection != "" {
 		trace.User = t.user(trace.Connection)
 	}

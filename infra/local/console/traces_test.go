@@ -179,6 +179,25 @@ func TestSampling(t *testing.T) {
 	}
 }
 
+// Several at once tell of what happened around the end of a second in any order: that it was full is not forgotten, nor begun anew.
+func TestSamplingAtTheEndOfASecond(t *testing.T) {
+	traces, c := newTestTraces()
+	begin := func(id string, late time.Duration) {
+		traces.gateway(gateway.Event{Kind: gateway.KindMessage, Time: c.now().Add(-late), TraceID: id, RouteKey: "x"})
+	}
+	for i := range 300 {
+		begin(fmt.Sprint("a", i), 0)
+	}
+	c.forward(time.Second)
+	for i := range 300 {
+		begin(fmt.Sprint("b", i), time.Duration(i%2)*time.Millisecond)
+	}
+	changed, _, rate, _ := traces.summaries(0, 1<<20)
+	if want := (load{300, newPerSecond}); rate != want || len(changed) != 2*newPerSecond {
+		t.Errorf("%d followed, the second before %+v, want %+v", len(changed), rate, want)
+	}
+}
+
 // However much happens, what is remembered stays within its bounds, and what it costs is counted whole.
 func TestBounds(t *testing.T) {
 	traces, c := newTestTraces()
@@ -248,7 +267,8 @@ func TestSubject(t *testing.T) {
 		`{"job":{"welcome":{"connection":"c="}}}`: "c= welcome",
 		`{"job":{"presence":{"user":"alice"}}}`:   " presence of alice",
 		`not JSON`:                                " ",
-		`{"requestContext":{"connectionId":"c=","routeKey":"$default"},"body":"{\"event\":\"` + strings.Repeat("é", 40) + `\"}"}`: "c= " + strings.Repeat("é", 32) + "…",
+		`{"requestContext":{"connectionId":"c=","routeKey":"$default"},"body":"{\"event\":\"` + strings.Repeat("é", 100) + `\"}"}`: "c= " + strings.Repeat("é", 80) + "…",
+		`{"op":"` + strings.Repeat("x", 1<<20) + `"}`: " " + strings.Repeat("x", 160) + "…",
 	} {
 		connection, subject := Subject([]byte(payload))
 		if got := connection + " " + subject; got != want {

@@ -139,7 +139,7 @@ func TestInspection(t *testing.T) {
 	}
 	_ = first.socket.Close()
 	a.await(KindClose, 1)
-	if _, ok := a.Connection(first.id); ok || a.Open() != 1 {
+	if _, ok := a.Connection(first.id); ok || a.Open() != 1 || a.Peak() != 2 {
 		t.Error("a closed connection is still there")
 	}
 }

@@ -38,6 +38,7 @@ type Gateway struct {
 	mu     sync.Mutex // taken after a connection's own
 	closed bool
 	conns  map[string]*conn
+	peak   int // of len(conns)
 
 	randMu sync.Mutex // of cfg.Shuffle, and of
 	rand   *rand.Rand
@@ -134,6 +135,13 @@ func (g *Gateway) Open() int {
 	return len(g.conns)
 }
 
+// Peak is how many connections have been open at once, at most.
+func (g *Gateway) Peak() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.peak
+}
+
 // Connections describes the open connections, oldest first.
 func (g *Gateway) Connections() []Info {
 	g.mu.Lock()
@@ -172,6 +180,7 @@ func (g *Gateway) add(c *conn) (closing bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.conns[c.id] = c
+	g.peak = max(g.peak, len(g.conns))
 	return g.closed
 }
 
