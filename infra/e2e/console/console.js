@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { undocumented } from "./contract.js";
-import { browse, client, eventually, fits, open, screenshot, start, text, view } from "./system.js";
+import { browse, client, eventually, fits, named, open, screenshot, start, text, view } from "./system.js";
 
 const markup = `<img src=x onerror="document.title='hacked'"><script>document.title='hacked'</script>`;
 let stack, browser, page;
@@ -47,6 +47,7 @@ test("empty views say what to do next, at every size, light and dark", async () 
         if (["publish", "control"].includes(name)) await p.waitForFunction(() => document.querySelector("textarea")?.value);
         if (name === "faults") await p.locator("#fault-kill").waitFor();
         await fits(p, `${name}, ${size}`);
+        await named(p, name);
         await screenshot(p, `${name}-empty-${size}-${colorScheme}`);
       }
       assert.deepEqual(p.problems, []);
@@ -90,6 +91,34 @@ test("a token is never shown whole", async () => {
   assert.match(shown, /40\/ws\/app,\{"token":"eyJhbGci…"\}/, "the frame with the token is shown, shortened");
   assert.doesNotMatch(shown, tokens);
   assert.doesNotMatch(stack.said(), tokens);
+});
+
+test("a token that somebody pastes is not shown whole either", async () => {
+  const pane = page.locator(".pane").first();
+  const pasted = `eyJhbGciOiJIUzI1NiJ9.${"e30".repeat(8)}.${"c2ln".repeat(8)}`;
+  await pane.getByLabel("Frame", { exact: true }).fill(JSON.stringify({ event: pasted, id: "pasted" }));
+  await pane.getByRole("button", { name: "Send" }).click();
+  await eventually(async () => assert.match(await pane.locator(".frames").textContent(), /"event":"eyJhbGci…","id":"pasted"}.*"id":"pasted"/));
+  await page.click("text=Add a client");
+  const other = page.locator(".pane").last();
+  await other.getByText("A token of your own").click();
+  await other.locator("input[type=password]").fill(pasted + " (of mine)");
+  await other.getByRole("button", { name: "Connect" }).click();
+  await eventually(async () => assert.match(await text(other.locator(".note")), /^This cannot be a token: it has a character/));
+  await other.getByRole("button", { name: /Remove client/ }).click();
+  assert.ok(!(await page.evaluate(() => document.documentElement.outerHTML)).includes(pasted));
+});
+
+test("the page opens at any address, whatever that says", async () => {
+  for (const address of ["publish", "control", "faults", "rooms/conversation%3Ac1", "presence/alice", "connections/%", "trace/id:none", "%E0%A4%A/x", "nonsense"]) {
+    const p = await open(browser, stack.console + "#" + address);
+    await eventually(async () => assert.equal(await text(p.locator("#status")), "Live", address));
+    if (address === "publish") await eventually(async () => assert.match(await text(p.locator(".commands")), /make publish FILE=/));
+    if (address.startsWith("rooms/")) await eventually(async () => assert.match(await text(p.locator("dialog[open]")), /Sockets \(2\)/));
+    if (address === "connections/%") assert.equal(await p.locator("input[type=search]").inputValue(), "%");
+    assert.deepEqual(p.problems, [], address);
+    await p.context().close();
+  }
 });
 
 test("the terminal's way is beside each client", async () => {
@@ -175,7 +204,9 @@ test("a publish arrives, and its trace has each step with units and cost", async
   assert.match(id, /^1-[0-9a-f]{8}-[0-9a-f]{24}$/);
   await page.keyboard.press("Escape");
   await view(page, "clients");
-  assert.match(await page.locator(".pane .frames").first().textContent(), /messages:new[^]*<img src=x onerror=/);
+  const frames = page.locator(".pane .frames").first();
+  assert.match(await frames.textContent(), /messages:new[^]*<img src=x onerror=/);
+  assert.ok(await frames.evaluate((list) => list.scrollHeight - list.scrollTop - list.clientHeight < 40), "the newest frame is in sight after another view");
 });
 
 test("the trace of a client's event has the functions, the table and the posts that it caused", async () => {
@@ -309,7 +340,7 @@ test("figures over time are counted and drawn", async () => {
   await view(page, "overview");
   await eventually(async () => {
     const shown = await page.locator(".plot").allTextContents();
-    assert.match(shown[0], /Active connections2.*peak 3/);
+    assert.match(shown[0], /Active connections2.*peak [3-9]/);
     assert.match(shown[1], /Events of clients a second.*\d+ in all/);
     assert.match(shown[2], /Posts to clients a second.*[1-9]\d* in all, \d+ gone, [1-9]\d* failed/);
     assert.match(shown[4], /Write units.*[1-9]\d* in all/);
@@ -332,6 +363,7 @@ test("full views fit, at every size, light and dark", async () => {
         await rows(p).first().click();
         await p.locator("dialog[open] .facts, dialog[open] .lines, dialog[open] .steps").first().waitFor();
         await fits(p, `${name}, one, ${size}`);
+        await named(p, `${name}, one`);
         if (name === "trace") await screenshot(p, `trace-one-${size}-${colorScheme}`);
         await p.keyboard.press("Escape");
       }
@@ -350,9 +382,45 @@ test("full views fit, at every size, light and dark", async () => {
   }
 });
 
+test("hundreds of frames at once are drawn in one go, the last of them", async () => {
+  const p = await open(browser, stack.console);
+  const pane = await client(p, "flood");
+  const kept = await p.evaluate(async () => {
+    const frames = document.querySelector(".frames");
+    let pictures = 0;
+    new MutationObserver(() => pictures++).observe(frames, { childList: true });
+    const raw = document.querySelector('[aria-label="Frame"]');
+    for (let i = 0; i < 300; i++) {
+      raw.value = `{"event":"flood ${i}","id":"${i}"}`;
+      raw.form.requestSubmit();
+    }
+    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+    return { pictures, lines: frames.children.length, last: frames.textContent.includes("flood 299") };
+  });
+  assert.ok(kept.lines <= 200 && kept.last && kept.pictures < 10, JSON.stringify(kept));
+  assert.deepEqual(p.problems, []);
+  await p.context().close();
+});
+
+test("it can be used at twice the size, and at the width of a small phone", async () => {
+  for (const viewport of [{ width: 640, height: 400 }, { width: 320, height: 568 }]) {
+    const p = await open(browser, stack.console, { viewport, deviceScaleFactor: 2 });
+    for (const name of ["overview", "connections", "rooms", "presence", "trace", "clients", "publish", "control", "faults"]) {
+      await view(p, name);
+      if (["publish", "control"].includes(name)) await p.waitForFunction(() => document.querySelector("textarea")?.value);
+      if (name === "faults") await p.locator("#fault-kill").waitFor();
+      await fits(p, `${name}, ${viewport.width}`);
+      await screenshot(p, `${name}-${viewport.width}`);
+    }
+    await p.context().close();
+  }
+});
+
 test("the page says when the stack stops, and finds it again when it is started again", async () => {
   await view(page, "connections");
   await page.fill("input[type=search]", "");
+  const other = await open(browser, stack.console);
+  await eventually(async () => assert.equal(await text(other.locator("#status")), "Live"));
   const { ports } = stack;
   await stack.stop();
   await eventually(async () => assert.equal(await text(page.locator("#status")), "The stack does not answer"));
@@ -361,9 +429,14 @@ test("the page says when the stack stops, and finds it again when it is started 
   await view(page, "publish");
   await page.locator("main button.primary").click();
   await eventually(async () => assert.match(await text(page.locator(".result")), /the stack does not answer: start it with make run/));
+  await view(other, "publish");
+  await eventually(async () => assert.match(await text(other.locator(".result")), /the stack does not answer/));
   stack = await start({ ports });
   await eventually(async () => assert.equal(await text(page.locator("#status")), "Live"));
   assert.match(await text(page.locator("#banners")), /The stack was started again/);
+  await eventually(async () => assert.match(await text(other.locator("main")), /make publish FILE=events/, "what a view asked for in vain it asks for again"));
+  assert.doesNotMatch(await text(other.locator("main")), /does not answer/);
+  await other.context().close();
   await view(page, "connections");
   await eventually(async () => assert.match(await text(page.locator(".empty")), /Nobody is connected/));
   await view(page, "clients");

@@ -15,15 +15,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/coder/websocket"
 
 	"example.org/realtime/infra/local/console"
-	"example.org/realtime/infra/local/faults"
 	"example.org/realtime/infra/local/gateway"
 	"example.org/realtime/infra/local/stack"
-	"example.org/realtime/infra/local/table"
+	"example.org/realtime/infra/local/stack/stacktest"
 	"example.org/realtime/shared/realtime"
 	"example.org/realtime/shared/store"
 	"example.org/realtime/shared/wire"
@@ -54,24 +51,8 @@ func serve() error {
 	c := console.New(console.Config{Root: "../../.."})
 	var o stack.Options
 	c.Wire(&o)
-	engine := table.New(o.Table)
-	client := engine.Client()
-	name := "realtime"
-	_, err := client.CreateTable(context.Background(), &dynamodb.CreateTableInput{
-		TableName: &name, BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: new(store.PartitionKey), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: new(store.SortKey), AttributeType: types.ScalarAttributeTypeS},
-		},
-		KeySchema: []types.KeySchemaElement{
-			{AttributeName: new(store.PartitionKey), KeyType: types.KeyTypeHash}, {AttributeName: new(store.SortKey), KeyType: types.KeyTypeRange},
-		},
-	})
-	if err != nil {
-		return err
-	}
-	rows := store.New(client, name, time.Now)
-	o.Gateway.Stage, o.Gateway.RouteSelectionExpression = stack.Stage, "$request.body.event"
+	var rows *store.Table
+	o.Gateway.RouteSelectionExpression = "$request.body.event"
 	o.Gateway.Routes = map[string]gateway.Route{"$connect": {Function: "connect"}, "$default": {Function: "default"}}
 	o.Gateway.Invoke = func(ctx context.Context, function string, event []byte) (gateway.Result, error) {
 		done := gateway.Result{Payload: []byte(`{"statusCode":200}`)}
@@ -80,15 +61,12 @@ func serve() error {
 		}
 		return done, record(ctx, rows, event)
 	}
-	g, err := gateway.New(o.Gateway)
+	s, rows, err := stacktest.New(context.Background(), o, time.Now)
 	if err != nil {
 		return err
 	}
-	none, err := faults.New(faults.Config{})
-	if err != nil {
-		return err
-	}
-	c.Attach(&stack.Stack{Gateway: g, Table: engine, Faults: none, TableName: name, LambdaEndpoint: "http://127.0.0.1:1"})
+	s.LambdaEndpoint = "http://127.0.0.1:1"
+	c.Attach(s)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -98,7 +76,7 @@ func serve() error {
 			c.ServeHTTP(w, r)
 			return
 		}
-		g.ServeHTTP(w, r)
+		s.Gateway.ServeHTTP(w, r)
 	})}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -110,7 +88,7 @@ func serve() error {
 	_ = server.Close()
 	expired, stop := context.WithTimeout(context.Background(), 10*time.Second)
 	defer stop()
-	err = g.Close(expired)
+	err = s.Gateway.Close(expired)
 	running.Wait()
 	return err
 }

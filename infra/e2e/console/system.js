@@ -139,4 +139,15 @@ export async function fits(page, what) {
     }).map((node) => node.outerHTML.slice(0, 80));
   });
   assert.deepEqual(beyond, [], `${what}: beyond the edge of the page`);
+  const cut = await page.evaluate(() => [...document.querySelectorAll("nav a, button, .button, label, h2, .figure, .step .num")].filter((node) => node.scrollWidth > node.clientWidth + 1 && node.clientWidth > 0).map((node) => node.textContent));
+  assert.deepEqual(cut, [], `${what}: wider than its place`);
+}
+
+// named tells that whoever cannot see the page is told what each thing in it is that can be used.
+export async function named(page, what) {
+  const nameless = await page.evaluate(() => [...document.querySelectorAll("a, button, input, select, textarea, [tabindex='0'], [role=img]")].filter((node) => {
+    const label = node.getAttribute("aria-label") || [...(node.labels ?? [])].map((l) => l.textContent).join("") || (node.matches("a, button") ? node.textContent : "");
+    return node.checkVisibility() && label.trim() === "";
+  }).map((node) => node.outerHTML.slice(0, 120)));
+  assert.deepEqual(nameless, [], `${what}: without a name`);
 }

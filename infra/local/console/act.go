@@ -138,7 +138,7 @@ func (c *Console) invoke(w http.ResponseWriter, r *http.Request, s *stack.Stack)
 	root := trace.NewRoot(c.Now())
 	begun := c.Now()
 	_, subject := Subject(body)
-	c.traces.begin(root, function, subject, "", begun)
+	c.traces.follow(root, function, subject, begun)
 	call := gateway.LambdaInvoke(s.LambdaEndpoint, nil)
 	result, err := call(trace.NewContext(ctx, trace.Header{Root: root}), logicalID, body)
 	out := invoked{TraceID: root, MS: inMS(c.Now().Sub(begun))}

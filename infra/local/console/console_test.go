@@ -12,13 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
-	"example.org/realtime/infra/local/faults"
 	"example.org/realtime/infra/local/gateway"
 	"example.org/realtime/infra/local/stack"
-	"example.org/realtime/infra/local/table"
+	"example.org/realtime/infra/local/stack/stacktest"
 	"example.org/realtime/shared/store"
 )
 
@@ -63,41 +59,19 @@ func newFixture(t *testing.T, functions http.Handler) *fixture {
 	})
 	var o stack.Options
 	f.Wire(&o)
-	engine := table.New(o.Table)
-	client := engine.Client()
-	name := "realtime"
-	_, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName: &name, BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: new(store.PartitionKey), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: new(store.SortKey), AttributeType: types.ScalarAttributeTypeS},
-		},
-		KeySchema: []types.KeySchemaElement{
-			{AttributeName: new(store.PartitionKey), KeyType: types.KeyTypeHash}, {AttributeName: new(store.SortKey), KeyType: types.KeyTypeRange},
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.table = store.New(client, name, f.clock.now)
 	api := httptest.NewServer(functions)
 	t.Cleanup(api.Close)
-	o.Gateway.Stage = stack.Stage
 	o.Gateway.Invoke = gateway.LambdaInvoke(api.URL, nil)
-	g, err := gateway.New(o.Gateway)
-	if err != nil {
+	var err error
+	if f.stack, f.table, err = stacktest.New(t.Context(), o, f.clock.now); err != nil {
 		t.Fatal(err)
 	}
-	wrong, err := faults.New(faults.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.stack = &stack.Stack{Gateway: g, Table: engine, Faults: wrong, TableName: name, LambdaEndpoint: api.URL, DynamoDBEndpoint: "http://127.0.0.1:8000"}
+	f.stack.LambdaEndpoint = api.URL
 	server := httptest.NewServer(f.Console)
 	f.url = server.URL
 	t.Cleanup(func() {
 		server.Close()
-		if err := g.Close(context.Background()); err != nil {
+		if err := f.stack.Gateway.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -99,8 +99,21 @@ func newTraces(now func() time.Time, user func(string) string) *traces {
 func (t *traces) begin(id, kind, title, connection string, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.count(); t.begun <= newPerSecond {
+		t.add(id, kind, title, connection, at)
+	}
+}
+
+// follow starts to follow a trace that somebody waits for, however many have begun.
+func (t *traces) follow(id, kind, title string, at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.count()
-	if id == "" || t.begun > newPerSecond || t.byID[id] != nil {
+	t.add(id, kind, title, "", at)
+}
+
+func (t *traces) add(id, kind, title, connection string, at time.Time) {
+	if id == "" || t.byID[id] != nil {
 		return
 	}
 	trace := &Trace{ID: id, Kind: kind, Title: title, Connection: connection, At: at.UnixMilli(), begun: at, last: at}

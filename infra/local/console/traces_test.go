@@ -196,6 +196,10 @@ func TestSamplingAtTheEndOfASecond(t *testing.T) {
 	if want := (load{300, newPerSecond}); rate != want || len(changed) != 2*newPerSecond {
 		t.Errorf("%d followed, the second before %+v, want %+v", len(changed), rate, want)
 	}
+	traces.follow(root, "publish", "messages:new", c.now())
+	if _, ok := traces.page(root); !ok {
+		t.Error("what the page itself asked for is not followed in a second that is full")
+	}
 }
 
 // However much happens, what is remembered stays within its bounds, and what it costs is counted whole.

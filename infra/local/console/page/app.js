@@ -31,8 +31,17 @@ for (const [i, view] of views.entries()) {
   byId("nav").append(view.link);
 }
 
+// plain is a part of the address, as it is where it cannot be decoded.
+function plain(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 function route() {
-  const [name, ...rest] = location.hash.slice(1).split("/");
+  const [name, ...rest] = location.hash.slice(1).split("/").map(plain);
   const view = views.find((v) => v.name === name) ?? views[0];
   byId("drawer").close();
   if (view !== current) {
@@ -46,11 +55,16 @@ function route() {
     byId("main").replaceChildren(h("h2", {}, view.title), view.made.node);
     byId("main").dataset.view = view.name;
   }
-  view.made.show?.(rest.map(decodeURIComponent).join("/"));
+  view.made.show?.(rest.join("/"));
   update();
 }
 
+let up = false;
+
 function update() {
+  // What a view asked for while nobody answered, it asks for again.
+  if (live.state === "up" && !up) current?.made.show?.("");
+  up = live.state === "up" || up && live.state === "slow";
   status();
   banners();
   if (!live.news) return;
@@ -78,18 +92,17 @@ function banners() {
   if (live.restarted) {
     live.restarted = false;
     restartedAt = Date.now();
-    current?.made.show?.("");
   }
   const all = [];
   if (live.state === "down") all.push(["bad", "The stack does not answer. Start it with make run: this page finds it by itself."]);
   if (live.state === "slow") all.push(["warn", "The stack is slow to answer: what is shown may be old."]);
   if (restartedAt && Date.now() - restartedAt < 15_000) all.push(["info", "The stack was started again. What it had in memory is gone, and so are the clients."]);
   for (const text of live.hello?.hidden ?? []) all.push(["info", text]);
-  if (sampling()) all.push(["info", sampling()]);
+  if (sampling()) all.push(["info quiet", sampling()]); // its figure changes each second, which nobody wants to hear
   const key = JSON.stringify(all);
   if (key === shown) return;
   shown = key;
-  byId("banners").replaceChildren(...all.map(([kind, text]) => h("p", { class: "banner " + kind, role: kind === "bad" ? "alert" : "status" }, text)));
+  byId("banners").replaceChildren(...all.map(([kind, text]) => h("p", { class: "banner " + kind, role: kind.includes("quiet") ? null : kind === "bad" ? "alert" : "status" }, text)));
 }
 
 addEventListener("hashchange", route);

@@ -2,11 +2,14 @@
 import { post } from "./api.js";
 import { commands, make, socketio } from "./command.js";
 import { clock, h, say } from "./dom.js";
-import { live } from "./live.js";
+import { live, ready } from "./live.js";
 
 const keptFrames = 200;
 const names = ["alice", "bob", "carol", "dave", "erin", "frank"];
 const open = 1; // WebSocket.OPEN
+
+// tokens in a text, whoever wrote it there: of each, what it begins with is kept.
+const tokens = /\b(eyJ[\w-]{5})[\w-]*\.[\w-]+(\.[\w-]*)?/g;
 
 let panes = 0;
 
@@ -15,7 +18,9 @@ export function view() {
   const add = h("button", { type: "button", class: "primary", onclick: () => more() }, "Add a client");
   const more = () => grid.append(pane(names[panes++ % names.length]));
   more();
-  return { node: h("div", { class: "fill" }, h("p", { class: "muted" }, "Clients of this browser. They stay while this page does, whatever view is shown."), grid, h("div", { class: "buttons" }, add)) };
+  // A list that is not in the page forgets how far it was scrolled.
+  const show = () => grid.querySelectorAll(".frames").forEach((frames) => (frames.scrollTop = frames.scrollHeight));
+  return { show, node: h("div", { class: "fill" }, h("p", { class: "muted" }, "Clients of this browser. They stay while this page does, whatever view is shown."), grid, h("div", { class: "buttons" }, add)) };
 }
 
 // encode frames an event of a client; id asks for an ack.
@@ -89,6 +94,7 @@ function pane(name) {
       user.focus();
       return;
     }
+    await ready;
     connect();
   }
 
@@ -97,9 +103,9 @@ function pane(name) {
     const io = protocol.value === "socketio";
     try {
       socket = io ? new WebSocket(url + "?EIO=4&transport=websocket") : new WebSocket(url, ["bearer", token]);
-    } catch (error) {
+    } catch {
       socket = null;
-      problem.textContent = "This cannot be a token: " + error.message;
+      problem.textContent = "This cannot be a token: it has a character that none has."; // the browser's own words quote it
       problem.className = "note bad";
       return;
     }
@@ -143,14 +149,28 @@ function pane(name) {
     frame("out", text);
   }
 
-  // frame notes what travelled. A token is never shown whole.
+  let waiting = []; // frames that travelled since the last picture
+
+  // frame notes what travelled, to be drawn with the next picture: thousands a second do not hold up the page.
   function frame(direction, text) {
-    const shown = token ? text.replaceAll(token, token.slice(0, 8) + "…") : text;
+    waiting.push({ direction, text, at: Date.now() });
+    if (waiting.length === 1) requestAnimationFrame(draw);
+    if (waiting.length > keptFrames) waiting.shift();
+  }
+
+  function draw() {
     const below = frames.scrollHeight - frames.scrollTop - frames.clientHeight > 40;
-    frames.append(h("li", { class: direction }, h("span", { class: "mono muted" }, clock(Date.now())), h("span", { class: "arrow", "aria-label": { in: "received", out: "sent", note: "" }[direction] }, { in: "↓", out: "↑", note: "·" }[direction]),
-      h("code", {}, shown.length > 4000 ? shown.slice(0, 4000) + " …" : shown)));
+    frames.append(...waiting.map(line));
+    waiting = [];
     while (frames.children.length > keptFrames) frames.firstChild.remove();
     if (!below) frames.scrollTop = frames.scrollHeight;
+  }
+
+  // line shows a frame. A token is never shown whole.
+  function line({ direction, text, at }) {
+    const shown = (token ? text.replaceAll(token, token.slice(0, 8) + "…") : text).replace(tokens, "$1…");
+    return h("li", { class: direction }, h("span", { class: "mono muted" }, clock(at)), h("span", { class: "arrow", "aria-label": { in: "received", out: "sent", note: "" }[direction] }, { in: "↓", out: "↑", note: "·" }[direction]),
+      h("code", {}, shown.length > 4000 ? shown.slice(0, 4000) + " …" : shown));
   }
 
   function remove() {

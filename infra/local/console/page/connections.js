@@ -3,7 +3,7 @@ import { get } from "./api.js";
 import { ago, bytes, h, span } from "./dom.js";
 import { closeDrawer, facts, openDrawer } from "./drawer.js";
 import { list } from "./list.js";
-import { live } from "./live.js";
+import { live, now } from "./live.js";
 import { prepare } from "./requests.js";
 
 const states = {
@@ -32,13 +32,10 @@ export function view() {
       { name: "Last seen", class: "num" }, { name: "Rooms", class: "num" }, { name: "Token", class: "num" }, { name: "State", class: "short" },
     ],
     source: (offset, limit, q) => get("/connections", { offset, limit, q }),
-    cells: (c) => {
-      const now = live.news?.at ?? Date.now();
-      return [
-        c.user || "–", protocols[c.protocol] ?? "–", c.id, c.ip || "–", span(now - c.connectedAt), ago(Math.max(c.lastSeen, c.lastActive), now),
-        String(c.rooms.length), left(c.tokenExpiry, now), chip(states[c.state]),
-      ];
-    },
+    cells: (c) => [
+      c.user || "–", protocols[c.protocol] ?? "–", c.id, c.ip || "–", span(now() - c.connectedAt), ago(Math.max(c.lastSeen, c.lastActive), now()),
+      String(c.rooms.length), left(c.tokenExpiry, now()), chip(states[c.state]),
+    ],
     open,
     empty: () => h("p", {}, "Nobody is connected. Connect somebody in ", h("a", { href: "#clients" }, "Clients"), ", or with ", h("code", {}, "make client USER=alice"), " in a terminal."),
   });
@@ -50,8 +47,8 @@ export function view() {
       lines.refresh();
     },
     update() {
-      const { version: now, open: n } = live.news.counts;
-      const seen = now + ":" + n;
+      const { version: rows, open: n } = live.news.counts;
+      const seen = rows + ":" + n;
       if (seen === version || Date.now() - at < 500) return;
       [version, at] = [seen, Date.now()];
       lines.refresh();
@@ -61,17 +58,17 @@ export function view() {
 }
 
 function open(c) {
-  const now = live.news.at;
+  const at = now();
   const kick = (who) => {
     closeDrawer();
     prepare(...disconnect(who));
   };
   openDrawer(c.user || "Nobody yet",
-    h("div", {},
+    h("div", { class: "stacked" },
       meaning[c.state] && h("p", { class: "banner info" }, meaning[c.state]),
       facts(["Socket id", h("code", {}, c.id)], ["Protocol", protocols[c.protocol] ?? "not known yet"], ["State", chip(states[c.state])], ["IP", c.ip || "–"],
-        ["User agent", c.userAgent || "none sent"], ["Connected", `${new Date(c.connectedAt).toLocaleString("en-GB")}, ${ago(c.connectedAt, now)}`],
-        ["Last seen", ago(c.lastSeen, now)], ["Last message", ago(c.lastActive, now)], ["Token expires", left(c.tokenExpiry, now)],
+        ["User agent", c.userAgent || "none sent"], ["Connected", `${new Date(c.connectedAt).toLocaleString("en-GB")}, ${ago(c.connectedAt, at)}`],
+        ["Last seen", ago(c.lastSeen, at)], ["Last message", ago(c.lastActive, at)], ["Token expires", left(c.tokenExpiry, at)],
         c.queued > 0 && ["Not read yet", bytes(c.queued)],
         ["Rooms", c.rooms.length ? h("ul", { class: "plain" }, c.rooms.map((name) => h("li", {}, h("a", { href: "#rooms/" + encodeURIComponent(name) }, name)))) : "none"]),
       h("div", { class: "buttons" },

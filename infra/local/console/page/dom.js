@@ -49,6 +49,7 @@ export function dollars(n) {
 export const perMillion = (n) => dollars(n * 1e6);
 
 export function milliseconds(ms) {
+  if (ms === 0) return "0 ms";
   if (ms < 1) return ms.toFixed(2) + " ms";
   if (ms < 10) return ms.toFixed(1) + " ms";
   if (ms < 10_000) return Math.round(ms) + " ms";

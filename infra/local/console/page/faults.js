@@ -6,14 +6,14 @@ import { count, h, say } from "./dom.js";
 export function view() {
   const fields = new Map(); // by key
   const shuffle = h("input", { id: "shuffle", placeholder: "200ms", oninput: edited });
-  const grid = h("div", { class: "fault-grid" });
+  const last = h("div", { class: "field fault" }, h("label", { for: "shuffle" }, "shuffle", h("span", { class: "muted" }, "the messages of a connection run in any order, each held back up to so long")), shuffle);
+  const grid = h("div", { class: "fault-grid" }, last);
   const problem = h("p", { class: "note", role: "alert" });
   const state = h("p", { class: "muted" });
   const shell = h("div", {});
   const node = h("form", { class: "form", onsubmit: apply },
     h("p", { class: "muted" }, "Shares are from 0, never, to 1, always. A fault depends on the seed, what it happens to and how often that has come up: the same seed, the same faults. They begin and end at once, for everybody."),
     state, grid,
-    h("div", { class: "field fault" }, h("label", { for: "shuffle" }, "shuffle", h("span", { class: "muted" }, "the messages of a connection run in any order, each held back up to so long")), shuffle),
     problem,
     h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Apply"), h("button", { type: "button", onclick: calm }, "Nothing goes wrong")),
     shell);
@@ -31,7 +31,7 @@ export function view() {
       for (const { Name: name, Meaning: meaning } of page.keys) {
         const input = h("input", { id: "fault-" + name, inputmode: "decimal", oninput: edited, placeholder: name.endsWith("latency") ? "1s" : "0" });
         fields.set(name, input);
-        grid.append(h("div", { class: "field fault" }, h("label", { for: input.id }, name, h("span", { class: "muted" }, meaning)), input));
+        last.before(h("div", { class: "field fault" }, h("label", { for: input.id }, name, h("span", { class: "muted" }, meaning)), input));
       }
     }
     const given = new Map(page.faults.split(",").filter(Boolean).map((part) => part.split("=")));

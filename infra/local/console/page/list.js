@@ -19,7 +19,7 @@ export function list({ label, columns, source, cells, open, empty, filters = [],
   }, space);
   const head = h("div", { class: "head", "aria-hidden": "true" }, columns.map((c) => h("span", { class: "cell " + (c.class ?? "") }, c.name)));
   const nothing = h("div", { class: "empty" });
-  const node = h("div", { class: "list" }, h("div", { class: "tools" }, search, filters, matched), head, box, nothing);
+  const node = h("div", { class: columns.length > 5 ? "list" : "list compact" }, h("div", { class: "tools" }, search, filters, matched), head, box, nothing);
 
   // What layout says is asked for when it changes, not for every picture.
   new ResizeObserver(() => {
@@ -117,7 +117,7 @@ export function list({ label, columns, source, cells, open, empty, filters = [],
     const text = made.map((c) => textOf(c) + (c.className ?? "")).join("\u0000");
     if (row.text === text) return;
     row.text = text;
-    row.replaceChildren(...made.map((c, i) => h("span", { class: "cell " + (columns[i].class ?? ""), role: "gridcell", title: textOf(c), dataset: { label: columns[i].name } }, c)));
+    row.replaceChildren(...made.map((c, i) => h("span", { class: "cell " + (columns[i].class ?? ""), role: "gridcell", title: textOf(c), "aria-label": `${columns[i].name}: ${textOf(c)}`, dataset: { label: columns[i].name } }, c)));
   }
 
   function choose(index) {

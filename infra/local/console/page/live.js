@@ -13,6 +13,13 @@ export const live = {
   restarted: false,
 };
 
+let greeted;
+// ready resolves when the server has said where things are: live.hello is there from then on.
+export const ready = new Promise((resolve) => (greeted = resolve));
+
+// now is the server's time, in Unix epoch milliseconds.
+export const now = () => live.news?.at ?? Date.now();
+
 const listeners = new Set();
 
 // onNews calls back for every word of the server, and when its state changes.
@@ -39,6 +46,7 @@ export function connect() {
       live.metrics = null;
     }
     live.hello = hello;
+    greeted();
     hear();
   });
   source.addEventListener("news", (event) => {

@@ -3,7 +3,7 @@ import { get, post } from "./api.js";
 import { command, commands, invoke, make } from "./command.js";
 import { h, milliseconds, say } from "./dom.js";
 import { editor } from "./editor.js";
-import { live } from "./live.js";
+import { ready } from "./live.js";
 import { open as openTrace } from "./trace.js";
 
 const prepared = new Map(); // by function: a request that another view has made ready
@@ -37,12 +37,18 @@ export function view(fn) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
   });
 
-  const load = get("/samples").then((all) => {
+  // load reads the samples, unless they are there, or on their way.
+  let loading = null;
+  const load = () => (loading ??= Promise.all([get("/samples"), ready]).then(([all]) => {
+    result.replaceChildren();
     samples = all.filter((s) => s.function === fn);
     const group = (name, own) => own.length > 0 && h("optgroup", { label: name }, own.map((s) => h("option", { value: s.file }, s.file.split("/").at(-1).replace(".json", ""))));
     const refused = samples.filter((s) => s.file.includes("/errors/"));
     select.replaceChildren(h("option", { value: "" }, "Your own"), ...[group("events/" + fn, samples.filter((s) => !refused.includes(s))), group("that are refused", refused)].filter(Boolean));
-  }).catch((error) => result.replaceChildren(h("p", { class: "bad" }, error.message)));
+  }).catch((error) => {
+    loading = null;
+    result.replaceChildren(h("p", { class: "bad" }, error.message));
+  }));
 
   function choose() {
     const sample = samples.find((s) => s.file === select.value);
@@ -69,7 +75,7 @@ export function view(fn) {
     const people = participants(field.text);
     if (people) texts.push(make.participants(...people));
     texts.push(invoke(fn, JSON.stringify(JSON.parse(field.text)) === field.text.replace(/\s+/g, "") ? field.text.replace(/\s+/g, "") : field.text, file));
-    if (live.hello) shell.replaceChildren(commands(...texts));
+    shell.replaceChildren(commands(...texts));
   }
 
   async function submit(event) {
@@ -110,7 +116,7 @@ export function view(fn) {
   return {
     node: form,
     async show() {
-      await load;
+      await load();
       if (prepared.has(fn)) {
         select.value = "";
         field.text = prepared.get(fn);

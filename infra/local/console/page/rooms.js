@@ -3,7 +3,7 @@ import { get } from "./api.js";
 import { ago, count, h } from "./dom.js";
 import { closeDrawer, openDrawer } from "./drawer.js";
 import { list } from "./list.js";
-import { live } from "./live.js";
+import { live, now } from "./live.js";
 import { prepare } from "./requests.js";
 import { protocols } from "./connections.js";
 
@@ -25,9 +25,9 @@ export function view() {
       if (name) open(name);
     },
     update() {
-      const now = live.news.counts.version;
-      if (now === version || Date.now() - at < 500) return;
-      [version, at] = [now, Date.now()];
+      const rows = live.news.counts.version;
+      if (rows === version || Date.now() - at < 500) return;
+      [version, at] = [rows, Date.now()];
       lines.refresh();
     },
   };
@@ -47,17 +47,16 @@ async function open(name) {
 }
 
 function page(r) {
-  const now = live.news.at;
   const conversation = r.name.startsWith("conversation:") ? r.name.slice("conversation:".length) : "";
   const ask = (request) => {
     closeDrawer();
     prepare("control", request);
   };
   const more = (all, shown) => all > shown && h("p", { class: "muted" }, `and ${count(all - shown)} more`);
-  return h("div", {},
+  return h("div", { class: "stacked" },
     h("h3", {}, `Sockets (${count(r.sockets)})`),
     r.in.length ? h("ul", { class: "plain lines" }, r.in.map((s) => h("li", {},
-      h("a", { href: "#connections/" + encodeURIComponent(s.id) }, s.user), h("code", {}, s.id), h("span", { class: "muted" }, `${protocols[s.protocol] ?? ""}, joined ${ago(s.joinedAt, now)}`)))) : h("p", { class: "muted" }, "Nobody has joined."),
+      h("a", { href: "#connections/" + encodeURIComponent(s.id) }, s.user), h("code", {}, s.id), h("span", { class: "muted" }, `${protocols[s.protocol] ?? ""}, joined ${ago(s.joinedAt, now())}`)))) : h("p", { class: "muted" }, "Nobody has joined."),
     more(r.sockets, r.in.length),
     conversation && [
       h("h3", {}, `Participants (${count(r.participants)})`),

@@ -20,7 +20,7 @@ export function view() {
     filters: [kind, pauseButton],
     columns: [
       { name: "Time", class: "mono time" }, { name: "What", class: "wide" }, { name: "Who", class: "who" }, { name: "Took", class: "num tight" }, { name: "Functions", class: "num tight" },
-      { name: "Posts", class: "num tight" }, { name: "WRU", class: "num tight" }, { name: "RRU", class: "num tight" }, { name: "Per million", class: "num" }, { name: "Outcome", class: "wide" },
+      { name: "Posts", class: "num slim" }, { name: "WRU", class: "num slim" }, { name: "RRU", class: "num slim" }, { name: "Per million", class: "num" }, { name: "Outcome", class: "wide" },
     ],
     source: (offset, limit, search) => {
       const all = matching(search.toLowerCase());
@@ -98,7 +98,7 @@ export async function open(id) {
 }
 
 function page(t) {
-  return h("div", {},
+  return h("div", { class: "stacked" },
     facts(["What", `${t.title || t.kind}${clientKinds.includes(t.kind) ? "" : ", " + t.kind}`], (t.user || t.connection) && ["Who", h("span", {}, t.user ?? "", " ", t.connection ? h("a", { href: "#connections/" + encodeURIComponent(t.connection) }, t.connection) : "")],
       ["When", clock(t.at)], ["Took", milliseconds(t.ms)], ["Outcome", outcome(t)], ["Would cost", `${perMillion(t.dollars)} if it happened a million times: ${plural(t.usage.messages, "message")}, ${plural(t.functions, "invocation")}, ${units(t.usage.write)} write and ${units(t.usage.read)} read units`],
       ["trace_id", h("code", {}, t.id)]),
