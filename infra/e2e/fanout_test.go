@@ -26,12 +26,13 @@ func (s *system) inShards(t *testing.T, user string, shards int) (one []*client)
 }
 
 // A publish to more than 10 sockets at one post a second is split. Its worker is killed half-way: Lambda starts another, which
-// goes on from the checkpoint, and nobody is left out.
+// goes on from the checkpoint, and nobody is left out. All of it, the second attempt too, is one trace.
 func TestSplitPublishSurvivesItsWorker(t *testing.T) {
 	t.Parallel()
 	const sockets, killingCall = 12, 12
 	var publishes atomic.Int64
 	publishes.Store(-1_000_000) // not yet
+	var trail trail
 	s := own(t, func(o *stack.Options) {
 		settings(map[string]string{"FANOUT_RPS": "1", "PRESENCE_GLOBAL_MAX": "1"})(o)
 		o.Lambda.Scale = 0.1 // a retry comes after 6 s
@@ -41,6 +42,7 @@ func TestSplitPublishSurvivesItsWorker(t *testing.T) {
 			}
 			return 0
 		}
+		trail.watch(o)
 	})
 	l := s.embedded(t)
 	clients := s.inShards(t, unique("alice"), sockets)
@@ -75,6 +77,14 @@ func TestSplitPublishSurvivesItsWorker(t *testing.T) {
 		default:
 			t.Errorf("%s heard it %d times", c.user, n)
 		}
+	}
+	trace := trail.of(t, `"eventKey":"k"`)
+	eventually(t, "the second attempt has ended and logged", func() bool {
+		did := trail.counts(trace)
+		return did["publish, attempt 2"] == 1 && did["log of publish"] >= 2
+	})
+	if did := trail.counts(trace); did["publish, attempt 1"] != 2 || did["post"] != sockets+twice || did["UpdateItem"] < sockets {
+		t.Errorf("in the trace: %v", did)
 	}
 	if twice > 1 { // of the page after the last checkpoint: a socket here, because each has a shard of its own
 		t.Errorf("%d heard it twice", twice)
