@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -307,6 +308,24 @@ func TestConnectionsFromBeforeAreNotUsed(t *testing.T) {
 	if n := posts.Load(); n != 3 {
 		t.Errorf("%d posts", n)
 	}
+}
+
+// What the other side has closed is not used again, and costs no post.
+func TestConnectionsThatWereClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := piped(t, func(conn net.Conn) {
+			read(conn)
+			fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			time.Sleep(time.Second)
+			_ = conn.Close()
+		})
+		for range 3 {
+			if err := c.Post(t.Context(), connection, []byte("payload")); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(2 * time.Second)
+		}
+	})
 }
 
 // Over TLS too, it is HTTP/1.1 that is measured and used.
