@@ -143,7 +143,10 @@ func (b *bench) fanOut(ctx context.Context, size int) (line string, err error) {
 	}
 	var lasts, billed []float64
 	how := "inline"
-	for range of(b, 3, 1) + 1 {
+	for round := range of(b, 3, 1) + 1 {
+		if round > 0 {
+			time.Sleep(of(b, time.Second, 0)) // the token bucket is full again
+		}
 		if err := r.Settle(ctx); err != nil {
 			return "", err
 		}

@@ -1,6 +1,6 @@
 // Command bench measures the service on this machine and writes what it finds to infra/bench/results.md, with plots beside it.
 //
-//	go run ./infra/bench                     # everything, about a quarter of an hour
+//	go run ./infra/bench                     # everything, about ten minutes
 //	go run ./infra/bench -part poster,rooms  # parts of it; the others keep their results
 package main
 
@@ -15,12 +15,16 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"example.org/realtime/shared/wire"
 )
 
 // bench is a run.
 type bench struct {
 	small  bool   // tiny sizes, which say nothing: whether the parts work
 	folder string // of the results
+
+	companies map[wire.Protocol]company // those that were measured
 }
 
 // part of the measurements.

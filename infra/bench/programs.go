@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // program runs one of the programs below this folder and returns what it prints.
@@ -22,16 +23,39 @@ func tool(ctx context.Context, args ...string) ([]byte, error) {
 	cmd.Env = append(os.Environ(), "NODE_NO_WARNINGS=1") // of the SDK for JavaScript, about the age of Node
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	defer signsOfLife()()
 	if err := cmd.Run(); err != nil {
 		return out.Bytes(), fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
 	}
 	return out.Bytes(), nil
 }
 
+// signsOfLife tells every few seconds that a program is at work, until what it returns is called.
+func signsOfLife() (stop func()) {
+	begun, tick := time.Now(), time.NewTicker(5*time.Second)
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-tick.C:
+				fmt.Fprintf(os.Stderr, "  %.0f s\n", time.Since(begun).Seconds())
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		tick.Stop()
+		close(done)
+		<-stopped
+	}
+}
+
 // poster compares ways to post.
 func poster(ctx context.Context, b *bench) (string, error) {
 	rounds := of(b, 5, 1)
-	out, err := program(ctx, "poster", "-rounds", strconv.Itoa(rounds), "-seconds", of(b, "1.5", "0.1"))
+	out, err := program(ctx, "poster", "-rounds", strconv.Itoa(rounds), "-seconds", of(b, "1", "0.1"))
 	if err != nil {
 		return "", err
 	}

@@ -24,7 +24,6 @@ const atOnce = 32
 
 // publish measures publishes to everybody, for more and more sockets.
 func publish(ctx context.Context, b *bench) (string, error) {
-	sizes := of(b, []int{1, 100, 1000, 10_000}, []int{1, 5})
 	var text strings.Builder
 	fmt.Fprintf(&text, "`notifications:new` of 200 bytes to all connections, through the Invoke API, the publish function, `@connections` and the gateway to each client, "+
 		"which are in a process of their own. From the request to the frame at a client; medians of rounds. Per socket: what a socket more adds until the last has it. "+
@@ -32,15 +31,15 @@ func publish(ctx context.Context, b *bench) (string, error) {
 		"| protocol | sockets | p50 ms | p99 ms | last ms | µs per socket | lost |\n|---|--:|--:|--:|--:|--:|--:|\n")
 	var lines []series
 	for _, protocol := range []wire.Protocol{wire.JSON, wire.SocketIO} {
-		rows, err := publishTo(ctx, b, protocol, sizes)
+		c, err := b.company(ctx, protocol)
 		if err != nil {
 			return "", err
 		}
 		half, most := series{name: string(protocol) + " p50"}, series{name: string(protocol) + " p99"}
-		for _, r := range rows {
+		for _, r := range c.rows {
 			perSocket := ""
 			if r.sockets > 1 {
-				perSocket = fmt.Sprintf("%.0f", (r.last-rows[0].last)*1e3/float64(r.sockets-1))
+				perSocket = fmt.Sprintf("%.0f", (r.last-c.rows[0].last)*1e3/float64(r.sockets-1))
 			}
 			fmt.Fprintf(&text, "| %s | %d | %.1f | %.1f | %.1f | %s | %d |\n", protocol, r.sockets, r.p50, r.p99, r.last, perSocket, r.lost)
 			half.points = append(half.points, [2]float64{float64(r.sockets), r.p50})
@@ -59,40 +58,22 @@ type reached struct {
 	lost           int
 }
 
-// publishTo connects clients of a protocol and publishes to them, for each size.
-func publishTo(ctx context.Context, b *bench, protocol wire.Protocol, sizes []int) (rows []reached, err error) {
-	r, s, err := b.system(ctx, settings)
-	if err != nil {
-		return nil, err
+// publishTo publishes to all of so many sockets, for some rounds.
+func (b *bench) publishTo(ctx context.Context, r *rig.Rig, s *swarm, size int) (reached, error) {
+	var p50s, p99s, lasts []float64
+	lost := 0
+	for range of(b, max(3, min(50, 5000/size)), 2) + 1 {
+		if err := r.Invoke(ctx, "publish", notice(map[string]any{"all": true}), nil); err != nil {
+			return reached{}, err
+		}
+		got, err := s.do(order{Expect: size, Patience: patience})
+		if err != nil {
+			return reached{}, err
+		}
+		p50s, p99s = append(p50s, percentile(got.Times, 0.5)), append(p99s, percentile(got.Times, 0.99))
+		lasts, lost = append(lasts, percentile(got.Times, 1)), lost+size-got.Count
 	}
-	defer func() { err = errors.Join(err, s.stop(), r.Close(ctx)) }()
-	there := 0
-	for _, size := range sizes {
-		if _, err := s.do(order{URL: r.Stack.URL, Protocol: protocol, From: there, To: size, AtOnce: atOnce}); err != nil {
-			return nil, err
-		}
-		there = size
-		if err := sweepOnce(ctx, r); err != nil {
-			return nil, err
-		}
-		b.say("  %s: %d connected", protocol, there)
-		var p50s, p99s, lasts []float64
-		lost := 0
-		rounds := of(b, max(3, min(50, 5000/size)), 2)
-		for range rounds + 1 {
-			if err := r.Invoke(ctx, "publish", notice(map[string]any{"all": true}), nil); err != nil {
-				return nil, err
-			}
-			got, err := s.do(order{Expect: size, Patience: patience})
-			if err != nil {
-				return nil, err
-			}
-			p50s, p99s = append(p50s, percentile(got.Times, 0.5)), append(p99s, percentile(got.Times, 0.99))
-			lasts, lost = append(lasts, percentile(got.Times, 1)), lost+size-got.Count
-		}
-		rows = append(rows, reached{size, middle(p50s[1:]), middle(p99s[1:]), middle(lasts[1:]), lost}) // the first one starts processes
-	}
-	return rows, nil
+	return reached{size, middle(p50s[1:]), middle(p99s[1:]), middle(lasts[1:]), lost}, nil // the first one starts processes
 }
 
 // sweepOnce tells the system how many connections there are, as it knows every minute: until then each presence looks for itself.

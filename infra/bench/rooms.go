@@ -52,7 +52,7 @@ func rooms(ctx context.Context, b *bench) (string, error) {
 }
 
 // talk is how long each number of rooms is measured.
-func (b *bench) talk() time.Duration { return of(b, 4*time.Second, time.Second) }
+func (b *bench) talk() time.Duration { return of(b, 3*time.Second, time.Second) }
 
 func (b *bench) roomsHere(ctx context.Context, protocol wire.Protocol) (lines string, err error) {
 	r, s, err := b.system(ctx, settings)

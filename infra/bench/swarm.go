@@ -162,8 +162,13 @@ func (c *crowd) connect(ctx context.Context, o order, r *report) error {
 			}
 		})
 	}
+	said := begun
 	for n := o.From; n < o.To; n++ {
 		users <- n
+		if time.Since(said) > 2*time.Second {
+			said = time.Now()
+			fmt.Fprintf(os.Stderr, "  %d of %d clients\n", n, o.To)
+		}
 	}
 	close(users)
 	work.Wait()

@@ -24,19 +24,25 @@ var (
 // TestCycle has the schedule run for some minutes, on time: pings and keep-alives keep theirs, verification takes what SWEEP_RPS
 // leaves and comes to everybody in the time that this allows. The sizes by default have the proportions of 100 000 connections.
 func TestCycle(t *testing.T) {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d connections, SWEEP_RPS=%d\n| clients | due a second | workers | longest run | verified every | calls a second, at most | late | write units a minute | read units a minute |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n", *connections, *rps)
-	for _, tt := range []struct {
+	worlds := []struct {
 		protocol wire.Protocol
 		step     time.Duration
 		calls    float64 // for each that is due
-	}{{wire.JSON, 8 * time.Minute, 2}, {wire.SocketIO, contract.PingInterval, 1}} {
-		if !strings.Contains(*clients, string(tt.protocol)) {
-			continue
+	}{{wire.JSON, 8 * time.Minute, 2}, {wire.SocketIO, contract.PingInterval, 1}}
+	lines := make([]string, len(worlds))
+	t.Run("clients", func(t *testing.T) {
+		for i, tt := range worlds {
+			if !strings.Contains(*clients, string(tt.protocol)) {
+				continue
+			}
+			t.Run(string(tt.protocol), func(t *testing.T) {
+				t.Parallel() // one has work for little more than a core
+				synctest.Test(t, func(t *testing.T) { lines[i] = cycle(t, tt.protocol, tt.step, tt.calls) })
+			})
 		}
-		synctest.Test(t, func(t *testing.T) { b.WriteString(cycle(t, tt.protocol, tt.step, tt.calls)) })
-	}
-	t.Log("\n" + b.String())
+	})
+	t.Logf("\n%d connections, SWEEP_RPS=%d\n| clients | due a second | workers | longest run | verified every | calls a second, at most | late | write units a minute | read units a minute |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n%s",
+		*connections, *rps, strings.Join(lines, ""))
 }
 
 func cycle(t *testing.T, protocol wire.Protocol, step time.Duration, calls float64) string {
