@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"example.org/realtime/infra/e2e/leaks"
+	"example.org/realtime/infra/local/leaks"
 )
 
 // patience is how long a test waits for what has to happen, on a machine that has other things to do as well.

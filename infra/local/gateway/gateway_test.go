@@ -11,8 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -20,36 +18,14 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"example.org/realtime/infra/local/leaks"
 )
 
 // patience is how long a test waits for something that must happen.
 const patience = 20 * time.Second
 
-// TestMain fails when goroutines of the gateway outlive the tests.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if left := leaked(); left != "" && code == 0 {
-		fmt.Fprintln(os.Stderr, "leaked goroutines:\n"+left)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// leaked returns the stacks of the gateway's goroutines, after giving them time to end.
-func leaked() string {
-	stacks := make([]byte, 1<<20)
-	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		var left []string
-		for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
-			if strings.Contains(stack, "infra/local/gateway.(*") {
-				left = append(left, stack)
-			}
-		}
-		if len(left) == 0 || time.Now().After(deadline) {
-			return strings.Join(left, "\n\n")
-		}
-	}
-}
+func TestMain(m *testing.M) { leaks.Main(m, nil) }
 
 // function is a Lambda function of a test: it gets an event and returns a payload.
 type function func(ctx context.Context, event []byte) (Result, error)

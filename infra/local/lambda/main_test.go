@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +22,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"example.org/realtime/infra/local/leaks"
 )
 
 // TestMain runs the tests or, started by a Service, is the function under test.
@@ -35,29 +36,7 @@ func TestMain(m *testing.M) {
 		bootstrap()
 		os.Exit(0)
 	}
-	code := m.Run()
-	if stacks := leaked(); code == 0 && stacks != "" {
-		fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+stacks)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// leaked returns the stacks of this package's goroutines, after a while for those about to end.
-func leaked() string {
-	var left []string
-	for range 100 {
-		all := make([]byte, 1<<20)
-		all = all[:runtime.Stack(all, true)]
-		left = slices.DeleteFunc(strings.Split(string(all), "\n\n"), func(stack string) bool {
-			return !strings.Contains(stack, "infra/local/lambda.") || strings.Contains(stack, ".TestMain(")
-		})
-		if len(left) == 0 {
-			return ""
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	return strings.Join(left, "\n\n")
+	leaks.Main(m, nil)
 }
 
 // order is what a test tells its function to do.

@@ -13,7 +13,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -25,36 +24,13 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/coder/websocket"
 
+	"example.org/realtime/infra/local/leaks"
 	"example.org/realtime/shared/config"
 )
 
 const root = "testdata/root"
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if stacks := leaked(); code == 0 && stacks != "" {
-		fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+stacks)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// leaked returns the stacks of the local stack's goroutines, after a while for those about to end.
-func leaked() string {
-	var left []string
-	for range 100 {
-		all := make([]byte, 1<<20)
-		all = all[:runtime.Stack(all, true)]
-		left = slices.DeleteFunc(strings.Split(string(all), "\n\n"), func(stack string) bool {
-			return !strings.Contains(stack, "example.org/realtime/infra/local") || strings.Contains(stack, ".TestMain(")
-		})
-		if len(left) == 0 {
-			return ""
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	return strings.Join(left, "\n\n")
-}
+func TestMain(m *testing.M) { leaks.Main(m, nil) }
 
 func start(t *testing.T, o Options) *Stack {
 	t.Helper()

@@ -1,4 +1,4 @@
-// Package leaks ends the tests of a package that had a whole system running.
+// Package leaks ends the tests of a package, and fails those that leave something running.
 package leaks
 
 import (
@@ -10,13 +10,15 @@ import (
 	"time"
 )
 
-// Main runs the tests, then end, which closes what they share. A package whose tests pass and that leaves goroutines of this repository behind
+// Main runs the tests, then end, which closes what they share; nil: they share nothing. A package whose tests pass and that leaves goroutines of this repository behind
 // fails.
 func Main(m *testing.M, end func() error) {
 	code := m.Run()
-	if err := end(); err != nil {
-		fmt.Fprintln(os.Stderr, "the system did not end cleanly:", err)
-		code = max(code, 1)
+	if end != nil {
+		if err := end(); err != nil {
+			fmt.Fprintln(os.Stderr, "the system did not end cleanly:", err)
+			code = max(code, 1)
+		}
 	}
 	if left := leaked(); left != "" && code == 0 {
 		fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+left)
