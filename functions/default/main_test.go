@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
 	"example.org/realtime/infra/local/table"
@@ -42,18 +40,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{}
 	tables := table.New(table.Options{})
 	client := tables.Client()
-	if _, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName:   new("realtime"),
-		BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: new(store.PartitionKey), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: new(store.SortKey), AttributeType: types.ScalarAttributeTypeS},
-		},
-		KeySchema: []types.KeySchemaElement{
-			{AttributeName: new(store.PartitionKey), KeyType: types.KeyTypeHash},
-			{AttributeName: new(store.SortKey), KeyType: types.KeyTypeRange},
-		},
-	}); err != nil {
+	if _, err := client.CreateTable(t.Context(), store.Schema("realtime")); err != nil {
 		t.Fatal(err)
 	}
 	rows := store.New(client, "realtime", time.Now)

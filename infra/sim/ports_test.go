@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"example.org/realtime/infra/local/table"
 	"example.org/realtime/shared/contract"
@@ -54,18 +53,7 @@ func newPorts(t *testing.T, step func(ctx context.Context, what, key string) err
 	client := table.New(table.Options{Hook: func(ctx context.Context, op table.Op) error {
 		return step(ctx, op.Name, fmt.Sprint(op.Keys))
 	}}).Client()
-	_, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName:   aws.String(tableName),
-		BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: aws.String(store.PartitionKey), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: aws.String(store.SortKey), AttributeType: types.ScalarAttributeTypeS},
-		},
-		KeySchema: []types.KeySchemaElement{
-			{AttributeName: aws.String(store.PartitionKey), KeyType: types.KeyTypeHash},
-			{AttributeName: aws.String(store.SortKey), KeyType: types.KeyTypeRange},
-		},
-	})
+	_, err := client.CreateTable(t.Context(), store.Schema(tableName))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,18 +61,7 @@ func onEngines(t *testing.T, test func(t *testing.T, s *suite)) {
 func newSuite(t *testing.T, client *dynamodb.Client) *suite {
 	t.Helper()
 	s := &suite{client: client, name: "store-" + rand.Text(), clock: &clock{now: start}, meter: &meter{API: client}}
-	_, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName:   &s.name,
-		BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: new(store.PartitionKey), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: new(store.SortKey), AttributeType: types.ScalarAttributeTypeS},
-		},
-		KeySchema: []types.KeySchemaElement{
-			{AttributeName: new(store.PartitionKey), KeyType: types.KeyTypeHash},
-			{AttributeName: new(store.SortKey), KeyType: types.KeyTypeRange},
-		},
-	})
+	_, err := client.CreateTable(t.Context(), store.Schema(s.name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,6 +64,22 @@ var (
 	_ realtime.Budget          = (*Budget)(nil)
 )
 
+// Schema is the request that creates a table for New, which template.yaml does with backups and TTL: one of this machine.
+func Schema(name string) *dynamodb.CreateTableInput {
+	return &dynamodb.CreateTableInput{
+		TableName:   &name,
+		BillingMode: types.BillingModePayPerRequest,
+		AttributeDefinitions: []types.AttributeDefinition{
+			{AttributeName: aws.String(PartitionKey), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String(SortKey), AttributeType: types.ScalarAttributeTypeS},
+		},
+		KeySchema: []types.KeySchemaElement{
+			{AttributeName: aws.String(PartitionKey), KeyType: types.KeyTypeHash},
+			{AttributeName: aws.String(SortKey), KeyType: types.KeyTypeRange},
+		},
+	}
+}
+
 // New takes the name of a table with the string keys PartitionKey and SortKey and the TTL attribute TTL.
 func New(client API, name string, now func() time.Time) *Table {
 	t := &table{client: client, name: &name, now: now}

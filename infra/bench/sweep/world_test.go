@@ -11,9 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"golang.org/x/sync/errgroup"
 
 	"example.org/realtime/infra/local/table"
@@ -67,17 +64,7 @@ func newWorld(t testing.TB, n int, protocol wire.Protocol, spread time.Duration,
 			return nil
 		},
 	}).Client()
-	if _, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName: &name, BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: aws.String(store.PartitionKey), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: aws.String(store.SortKey), AttributeType: types.ScalarAttributeTypeS},
-		},
-		KeySchema: []types.KeySchemaElement{
-			{AttributeName: aws.String(store.PartitionKey), KeyType: types.KeyTypeHash},
-			{AttributeName: aws.String(store.SortKey), KeyType: types.KeyTypeRange},
-		},
-	}); err != nil {
+	if _, err := client.CreateTable(t.Context(), store.Schema(name)); err != nil {
 		t.Fatal(err)
 	}
 	w.table = store.New(client, name, time.Now)

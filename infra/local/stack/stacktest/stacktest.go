@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"example.org/realtime/infra/local/faults"
 	"example.org/realtime/infra/local/gateway"
 	"example.org/realtime/infra/local/stack"
@@ -20,16 +17,7 @@ import (
 // New makes a stack with the gateway and the table of o, and the rows of that table by the clock now. The caller closes the gateway.
 func New(ctx context.Context, o stack.Options, now func() time.Time) (*stack.Stack, *store.Table, error) {
 	s := &stack.Stack{Table: table.New(o.Table), TableName: "realtime", DynamoDBEndpoint: "http://127.0.0.1:8000"}
-	_, err := s.Table.Client().CreateTable(ctx, &dynamodb.CreateTableInput{
-		TableName: &s.TableName, BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: new(store.PartitionKey), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: new(store.SortKey), AttributeType: types.ScalarAttributeTypeS},
-		},
-		KeySchema: []types.KeySchemaElement{
-			{AttributeName: new(store.PartitionKey), KeyType: types.KeyTypeHash}, {AttributeName: new(store.SortKey), KeyType: types.KeyTypeRange},
-		},
-	})
+	_, err := s.Table.Client().CreateTable(ctx, store.Schema(s.TableName))
 	if err != nil {
 		return nil, nil, fmt.Errorf("create table: %w", err)
 	}
