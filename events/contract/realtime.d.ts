@@ -491,7 +491,7 @@ export type ControlRequest =
   | RoomsListRequest
   | PublishesReadRequest;
 
-/** What it answers, by the request's op. */
+/** What it answers, by the request's op: ControlAnswers[Request["op"]] for a Request extends ControlRequest. */
 export interface ControlAnswers {
   /** Exactly these users take part in a conversation. */
   "participants.set": ParticipantsChanged;
