@@ -80,7 +80,7 @@ func (b *bench) run(ctx context.Context, names string) error {
 		for name := range strings.SplitSeq(names, ",") {
 			i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
 			if i < 0 {
-				return fmt.Errorf("part: %q is none of %s", name, strings.Join(partNames(), ", "))
+				return fmt.Errorf("PART: %q is none of %s", name, strings.Join(partNames(), ", "))
 			}
 			chosen = append(chosen, parts[i])
 		}
