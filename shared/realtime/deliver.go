@@ -33,6 +33,11 @@ type outcome struct {
 // deliver posts to all targets, each on its own: none holds up or ends another, be it slow, throttled or gone. Frames to one
 // socket keep their order. What ctx leaves no time for has failed.
 func (p *Publisher) deliver(ctx context.Context, to iter.Seq[target], d delivery) outcome {
+	return p.begin(ctx, newTurns(d.rate), to, d)()
+}
+
+// begin is deliver up to its last post, which has begun when it returns. The outcome waits for all of them.
+func (p *Publisher) begin(ctx context.Context, turns *turns, to iter.Seq[target], d delivery) func() outcome {
 	var (
 		mu sync.Mutex
 		o  outcome
@@ -54,7 +59,6 @@ func (p *Publisher) deliver(ctx context.Context, to iter.Seq[target], d delivery
 			}
 		}
 	}
-	turns := newTurns(d.rate)
 	for t := range to {
 		// The first turn is taken here, so that there are no more goroutines than posts under way and pauses.
 		if err := turns.take(ctx); err != nil {
@@ -63,8 +67,10 @@ func (p *Publisher) deliver(ctx context.Context, to iter.Seq[target], d delivery
 		}
 		wg.Go(func() { count(t, p.deliverOne(ctx, turns, t.Socket, d)) })
 	}
-	wg.Wait()
-	return o
+	return func() outcome {
+		wg.Wait()
+		return o
+	}
 }
 
 // deliverOne delivers to one socket; the first turn has been taken.

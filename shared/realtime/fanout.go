@@ -16,8 +16,11 @@ import (
 )
 
 const (
-	// fanoutPage is how many sockets a worker posts to between two checkpoints: at most so many hear an event twice after a crash.
+	// fanoutPage is how many sockets a worker posts to between two checkpoints: at most so many hear an event twice after a crash,
+	// or, while some of them are slow, pagesAtOnce times as many.
 	fanoutPage = 1000
+	// pagesAtOnce is how many pages a worker has under way where sockets of the first of them are slow: at workerRPS those of slowestPost.
+	pagesAtOnce = 16
 	// pageTime is how long the posts of a page are at most spread over, where the rate is low.
 	pageTime = 10 * time.Second
 	// slowestPost is how long a page may take after its last post has begun: tries of one that is throttled, the last of them
@@ -84,13 +87,14 @@ type worker struct {
 	owner string
 	req   *contract.Publish
 	part  Part
+	pages []page // under way, in order
 }
 
 // work goes on with the part until it is done or time runs out, and gives it back.
 func (w *worker) work(ctx context.Context) error {
 	rps := float64(w.p.FanoutRPS) / float64(w.job.Parts)
 	d := w.p.delivery(w.req, eventFrames(w.req.Event, w.req.Data))
-	d.rate = rate.NewLimiter(rate.Limit(rps), max(1, int(rps/10)))
+	turns := newTurns(rate.NewLimiter(rate.Limit(rps), max(1, int(rps/10))))
 	calls := 1.0
 	if d.closing {
 		calls = 3 // the event, the end of the namespace, the close
@@ -99,39 +103,93 @@ func (w *worker) work(ctx context.Context) error {
 	need := slowestPost + time.Duration(float64(size)*calls/rps*float64(time.Second))
 	need = min(need, w.p.timeLeft(ctx)/2) // every invocation gets on
 
-	for shards := partShards(w.job.Part, w.job.Parts); w.part.Shards < len(shards); w.part.Shards, w.part.After = w.part.Shards+1, "" {
-		sockets, err := w.list(ctx, shards[w.part.Shards])
+	posting, cancel := context.WithCancel(ctx)
+	defer w.abandon()
+	defer cancel()
+	shards, after := partShards(w.job.Part, w.job.Parts), w.part.After
+	for i := w.part.Shards; i < len(shards); i++ {
+		sockets, err := w.list(ctx, shards[i], after)
 		if err != nil {
 			return err
 		}
-		for page := range slices.Chunk(sockets, size) {
-			o := outcome{failed: len(page), firstError: errTooLong}
+		after = ""
+		for targets := range slices.Chunk(sockets, size) {
+			wait := func() outcome { return outcome{failed: len(targets), firstError: errTooLong} }
 			switch late := w.p.timeLeft(ctx) < need; {
 			case !late:
-				o = w.p.deliver(ctx, slices.Values(page), d)
+				wait = w.p.begin(posting, turns, slices.Values(targets), d)
 			case w.job.Depth < maxDepth:
+				if err := w.settle(ctx, 0); err != nil {
+					return err
+				}
 				return w.p.Parts.End(ctx, w.key, w.owner, w.part)
 			}
-			w.p.report(ctx, w.req.Event, o)
-			w.part.Delivered += o.delivered
-			w.part.Gone += len(o.gone)
-			w.part.Failed += o.failed
-			w.part.After = page[len(page)-1].ID
-			if err := w.p.Parts.Save(ctx, w.key, w.owner, w.part); err != nil {
+			w.pages = append(w.pages, newPage(i, targets[len(targets)-1].ID, wait))
+			if err := w.settle(ctx, pagesAtOnce-1); err != nil {
 				return err
 			}
-			w.p.clean(ctx, o.gone)
 		}
 	}
-	w.part.Done = true
+	if err := w.settle(ctx, 0); err != nil {
+		return err
+	}
+	w.part.Shards, w.part.After, w.part.Done = len(shards), "", true
 	return w.p.Parts.End(ctx, w.key, w.owner, w.part)
+}
+
+// page is some sockets of a shard whose posts have begun.
+type page struct {
+	shard int    // through with those before, of the part's
+	last  string // of its connections
+	ended chan outcome
+}
+
+func newPage(shard int, last string, wait func() outcome) page {
+	pg := page{shard, last, make(chan outcome, 1)}
+	go func() { pg.ended <- wait() }() // settle and abandon wait for it
+	return pg
+}
+
+// settle counts the pages that have ended, in order, with a checkpoint for each, and waits until at most so many have not. The first of
+// them is given the time of a post that is not slow, so that where none is there is a checkpoint before the next page begins.
+func (w *worker) settle(ctx context.Context, most int) error {
+	for len(w.pages) > 0 {
+		var o outcome
+		var patience <-chan time.Time // for ever
+		if len(w.pages) <= most {
+			patience = time.After(slowPost)
+		}
+		select {
+		case o = <-w.pages[0].ended:
+		case <-patience:
+			return nil
+		}
+		w.part.Shards, w.part.After = w.pages[0].shard, w.pages[0].last
+		w.pages = w.pages[1:]
+		w.p.report(ctx, w.req.Event, o)
+		w.part.Delivered += o.delivered
+		w.part.Gone += len(o.gone)
+		w.part.Failed += o.failed
+		if err := w.p.Parts.Save(ctx, w.key, w.owner, w.part); err != nil {
+			return err
+		}
+		w.p.clean(ctx, o.gone)
+	}
+	return nil
+}
+
+// abandon waits for pages that nobody counts any more: their posts have been cancelled.
+func (w *worker) abandon() {
+	for _, pg := range w.pages {
+		<-pg.ended
+	}
 }
 
 // errTooLong is why the rest of a part has failed that was handed over as often as may be.
 var errTooLong = errors.New("not posted in the time that one publish has: raise FANOUT_RPS")
 
-// list is what the audience has in a shard past the checkpoint, each socket once, in order of id.
-func (w *worker) list(ctx context.Context, shard int) ([]target, error) {
+// list is what the audience has in a shard past a connection, each socket once, in order of id.
+func (w *worker) list(ctx context.Context, shard int, after string) ([]target, error) {
 	union := targets{}
 	for _, s := range w.job.Sockets {
 		if Shard(s.ID) == shard {
@@ -163,7 +221,7 @@ func (w *worker) list(ctx context.Context, shard int) ([]target, error) {
 	union.except(w.req.Except)
 	list := make([]target, 0, len(union))
 	for id, t := range union {
-		if id > w.part.After {
+		if id > after {
 			list = append(list, t)
 		}
 	}

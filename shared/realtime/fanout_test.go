@@ -180,22 +180,80 @@ func TestFanoutBuriesTheGone(t *testing.T) {
 	})
 }
 
-// One socket that does not answer costs a worker no more than its own time.
-func TestFanoutWithASlowSocket(t *testing.T) {
+// Sockets that do not answer, or whose clients do not read, hold up neither their page nor the pages after it.
+func TestFanoutWithSlowSockets(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		slow func() (time.Duration, error)
+		ends time.Duration // at which a slow one is given up
+	}{
+		{"no answer", func() (time.Duration, error) { return 5 * time.Second, context.DeadlineExceeded }, 5 * time.Second},
+		{"429", func() (time.Duration, error) { return 10 * time.Millisecond, ErrThrottled }, 10 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const sockets, parts, slow = 20_000, 4, 200
+				p, d, _, asker, _ := newSplitter(t, hall(sockets), contract.FanoutRPS)
+				p.Poster = &gateway{answer: func(_, id string, _ int) (time.Duration, error) {
+					if strings.HasSuffix(id, "77=") {
+						return tt.slow()
+					}
+					return 10 * time.Millisecond, nil
+				}}
+				got, err := publishTo(t, p, toGroup)
+				if err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				if n := work(t, p, asker); n != parts { // one after the other
+					t.Errorf("%d workers", n)
+				}
+				if s := d.sum(got.ID); s.Delivered != sockets-slow || s.Failed != slow {
+					t.Errorf("%+v", s)
+				}
+				posting := sockets * time.Second / contract.FanoutRPS
+				if took, most := time.Since(began)/parts, posting+tt.ends+2*time.Second; took > most {
+					t.Errorf("a worker took %v, want %v at most", took, most)
+				}
+			})
+		})
+	}
+}
+
+// A worker that is stopped while a page waits for a slow socket begins again with that page, and leaves nobody out.
+func TestFanoutIsStoppedBesideASlowSocket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, d, _, asker, _ := newSplitter(t, hall(2500), contract.FanoutRPS)
-		p.Poster = &gateway{answer: func(_, id string, _ int) (time.Duration, error) {
-			if strings.HasSuffix(id, "7=") {
-				return 5 * time.Second, context.DeadlineExceeded
+		const sockets = 3000
+		p, d, poster, asker, _ := newSplitter(t, hall(sockets), 1250)
+		first := ""
+		for _, s := range hall(sockets).rooms["group:g1"] {
+			if Shard(s.ID) == 2 && (first == "" || s.ID < first) {
+				first = s.ID
 			}
-			return 10 * time.Millisecond, nil
-		}}
+		}
+		poster.fail = func(_, id string) error {
+			if id == first {
+				return ErrThrottled
+			}
+			return nil
+		}
 		got, err := publishTo(t, p, toGroup)
 		if err != nil {
 			t.Fatal(err)
 		}
+		ctx, stop := context.WithCancel(t.Context())
+		time.AfterFunc(2*time.Second, stop)
+		d.fail = func(string) error { return ctx.Err() } // as the table's client does
+		if err := p.Do(ctx, asker.jobs[0]); err == nil {
+			t.Fatal("it went on to the end")
+		}
+		if part := d.parts[PartKey{got.ID, 0}]; part.Shards != 1 || part.Done {
+			t.Errorf("stopped at %+v, want the end of shard 1", part)
+		}
+		poster.fail, d.fail = nil, nil
 		work(t, p, asker)
-		if s := d.sum(got.ID); s.Delivered != 2250 || s.Failed != 250 {
+		checkHeard(t, poster, sockets, 1, 2)
+		if s := d.sum(got.ID); s.State != contract.PublishDone || s.Delivered != sockets {
 			t.Errorf("%+v", s)
 		}
 	})
