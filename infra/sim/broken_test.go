@@ -48,11 +48,11 @@ func (lenient) Deny(context.Context, string, time.Time) error { return nil }
 
 type groupless struct{ connections }
 
-func (g groupless) AddRoom(ctx context.Context, id, room string, limit int) error {
+func (g groupless) AddRoom(ctx context.Context, id string, entered time.Time, room string, limit int) error {
 	if strings.HasPrefix(room, contract.GroupRoom("")) {
 		return nil
 	}
-	return g.connections.AddRoom(ctx, id, room, limit)
+	return g.connections.AddRoom(ctx, id, entered, room, limit)
 }
 
 type noMark struct{ realtime.Rooms }

@@ -26,7 +26,7 @@ func (w *world) members(room string, n int) (all []*conn) {
 		err = errors.Join(err,
 			w.ports.connections.Put(ctx, realtime.Connection{ID: c.id, UserID: c.user, Protocol: wire.JSON, ConnectedAt: ms(c.began)}),
 			w.ports.rooms.Join(ctx, room, s, ms(c.began)),
-			w.ports.connections.AddRoom(ctx, c.id, room, 100))
+			w.ports.connections.AddRoom(ctx, c.id, time.Time{}, room, 100))
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -181,3 +181,50 @@ func TestTooManySocketIOSockets(t *testing.T) {
 		w.truth()
 	})
 }
+
+// TestEnterAgainWhileJoining has a Socket.IO client leave the namespace and come back before each step of a join and of a
+// groups.join, and its user be removed while it is away: what was joined before is not joined now.
+func TestEnterAgainWhileJoining(t *testing.T) {
+	away := func(t *testing.T, w *world, c *conn, remove contract.ControlRequest) func() {
+		return func() {
+			w.leave(c)
+			time.Sleep(time.Second)
+			if _, err := w.control.Do(t.Context(), remove); err != nil {
+				t.Error(err)
+			}
+			w.enter(c)
+			time.Sleep(time.Second)
+		}
+	}
+	const joinSteps, groupSteps = 5, 4 // CONN read, PART, ROOM, CONN, the ack; USER, ROOM, CONN, the return
+	for n := 1; n <= joinSteps; n++ {
+		t.Run(fmt.Sprintf("join, before step %d", n), func(t *testing.T) {
+			inWorld(t, calm, func(t *testing.T, w *world) {
+				c := w.mustEnter("alice")
+				w.takesPart("alice", "c1")
+				time.Sleep(20 * time.Second) // its CONNECT is done
+				w.between[fmt.Sprintf("%s %s c1 1 %d", contract.ConversationsJoin, c.id, n)] = away(t, w, c,
+					&contract.Participants{Op: contract.ParticipantsRemove, ConversationID: "c1", Users: []string{"alice"}})
+				w.say(c, contract.ConversationsJoin, "c1")
+				w.running.Wait()
+				if in := (&history{world: w}).members("c1"); len(in) != 0 || !c.hearing() {
+					t.Errorf("in the room: %v, hears events: %v", in, c.hearing())
+				}
+			})
+		})
+	}
+	for n := 1; n <= groupSteps; n++ {
+		t.Run(fmt.Sprintf("groups.join, before step %d", n), func(t *testing.T) {
+			inWorld(t, calm, func(t *testing.T, w *world) {
+				c := w.mustEnter("alice")
+				w.between[fmt.Sprintf("control %d", n)] = away(t, w, c, &contract.Group{Op: contract.GroupsLeave, GroupID: group, Users: []string{"alice"}})
+				w.moveSockets("control", "alice", true)
+				w.running.Wait()
+				sockets, err := w.ports.rooms.Sockets(t.Context(), contract.GroupRoom(group), 0)
+				if before := n == 1; err != nil || (len(sockets) != 0) != before || !c.hearing() { // it came back before anybody looked for it
+					t.Errorf("in the group: %v, %v; hears events: %v", sockets, err, c.hearing())
+				}
+			})
+		})
+	}
+}

@@ -33,7 +33,7 @@ func (f *fakeConnections) Get(_ context.Context, id string) (Connection, error) 
 }
 func (f *fakeConnections) End(_ context.Context, c Connection) error    { return f.end(c) }
 func (f *fakeConnections) Delete(_ context.Context, c Connection) error { return f.delete(c) }
-func (f *fakeConnections) AddRoom(_ context.Context, id, room string, _ int) error {
+func (f *fakeConnections) AddRoom(_ context.Context, id string, _ time.Time, room string, _ int) error {
 	return f.add(id, room)
 }
 

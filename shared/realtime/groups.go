@@ -31,7 +31,7 @@ func (c *Control) group(ctx context.Context, req *contract.Group) (*contract.Gro
 	for _, presence := range presences {
 		for _, s := range presence.Sockets {
 			g.Go(func() error {
-				refused, err := move(gctx, room, s.Socket, at)
+				refused, err := move(gctx, room, s, at)
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
@@ -54,9 +54,9 @@ func (c *Control) group(ctx context.Context, req *contract.Group) (*contract.Gro
 
 // enterRoom puts the socket into the room as of at: the room's row first, then the connection's record of it, as a client's
 // own join does.
-func (c *Control) enterRoom(ctx context.Context, room string, s Socket, at time.Time) (contract.Refusal, error) {
+func (c *Control) enterRoom(ctx context.Context, room string, s PresenceSocket, at time.Time) (contract.Refusal, error) {
 	for range joinTries {
-		err := c.Rooms.Join(ctx, room, s, at)
+		err := c.Rooms.Join(ctx, room, s.Socket, at)
 		conflict, overtaken := errors.AsType[*RoomConflict](err)
 		switch {
 		case err == nil:
@@ -73,9 +73,9 @@ func (c *Control) enterRoom(ctx context.Context, room string, s Socket, at time.
 	return contract.RefusedOvertaken, nil
 }
 
-func (c *Control) recordRoom(ctx context.Context, room string, s Socket, at time.Time) (contract.Refusal, error) {
+func (c *Control) recordRoom(ctx context.Context, room string, s PresenceSocket, at time.Time) (contract.Refusal, error) {
 	recorder := &recorder{Connections: c.Connections, Recorded: c.Recorded, Rooms: c.Rooms, Limit: c.RoomsPerSocket}
-	switch err := recorder.record(ctx, s.ID, room, at); {
+	switch err := recorder.record(ctx, session{s.ID, s.Entered}, room, at); {
 	case errors.Is(err, ErrFull):
 		return contract.RefusedTooManyRooms, nil
 	case errors.Is(err, ErrNotFound):
@@ -86,9 +86,9 @@ func (c *Control) recordRoom(ctx context.Context, room string, s Socket, at time
 }
 
 // leaveRoom takes the socket out of the room as of at, whether or not it is in it.
-func (c *Control) leaveRoom(ctx context.Context, room string, s Socket, at time.Time) (contract.Refusal, error) {
+func (c *Control) leaveRoom(ctx context.Context, room string, s PresenceSocket, at time.Time) (contract.Refusal, error) {
 	for range joinTries {
-		err := c.Rooms.Leave(ctx, room, s, LeftRoom, at)
+		err := c.Rooms.Leave(ctx, room, s.Socket, LeftRoom, at)
 		conflict, overtaken := errors.AsType[*RoomConflict](err)
 		switch {
 		case !overtaken:

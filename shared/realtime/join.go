@@ -29,10 +29,13 @@ func (r *Receiver) join(ctx context.Context, m Message, in wire.Inbound) error {
 	if err != nil || at.IsZero() {
 		return err
 	}
+	of := session{m.ConnectionID, m.entered}
 	recorder := &recorder{Connections: r.Connections, Recorded: r.Recorded, Rooms: r.Rooms, Limit: r.RoomsPerSocket}
-	switch err := recorder.record(ctx, m.ConnectionID, room, at); {
+	switch err := recorder.record(ctx, of, room, at); {
 	case errors.Is(err, ErrFull):
 		return &contract.Error{Code: contract.TooManyRooms, Message: fmt.Sprintf("this connection is in %d rooms already; leave one first", r.RoomsPerSocket)}
+	case errors.Is(err, ErrNotFound) && !of.entered.IsZero():
+		return errLate
 	case errors.Is(err, ErrNotFound):
 		return errDeaf
 	case err != nil:

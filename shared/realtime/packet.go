@@ -120,7 +120,7 @@ func (r *Receiver) enterNamespace(ctx context.Context, m Message, auth json.RawM
 	if err != nil {
 		return errors.Join(ignoreGone(err), r.close(ctx, m))
 	}
-	c.UserID, c.TokenExpiry = id.UserID, id.ExpiresAt
+	c.UserID, c.TokenExpiry, c.Entered = id.UserID, id.ExpiresAt, m.At
 	if err := r.settle(ctx, m, c); err != nil {
 		if errors.Is(err, ErrExists) || errors.Is(err, ErrGone) {
 			err = nil // two CONNECTs at once, or the end of it
@@ -132,7 +132,7 @@ func (r *Receiver) enterNamespace(ctx context.Context, m Message, auth json.RawM
 
 // settle registers a socket that is in the namespace and tells it so, then everybody.
 func (r *Receiver) settle(ctx context.Context, m Message, c Connection) error {
-	if err := r.Sessions.Enter(ctx, c.ID, c.UserID, c.TokenExpiry, m.At); err != nil {
+	if err := r.Sessions.Enter(ctx, c.ID, c.UserID, c.TokenExpiry, c.Entered); err != nil {
 		return err
 	}
 	p, err := r.register(ctx, c, m.At, m.UserAgent, m.IP)
@@ -217,7 +217,7 @@ func (r *Receiver) event(ctx context.Context, m Message, in wire.Inbound) error 
 		case errors.Is(err, ErrNotFound):
 			return r.close(ctx, m)
 		case err == nil:
-			m.Identity.UserID = c.UserID
+			m.Identity.UserID, m.entered = c.UserID, c.Entered
 			err = r.eventOf(work, m, c, in)
 		}
 		if errors.Is(err, errLate) {
@@ -237,8 +237,8 @@ func (r *Receiver) event(ctx context.Context, m Message, in wire.Inbound) error 
 	}
 }
 
-// errLate is an event from before the socket left the namespace and came again: nobody waits for its answer.
-var errLate = errors.New("sent before the last CONNECT")
+// errLate is an event from before the socket left the namespace, and maybe came again: nobody waits for its answer.
+var errLate = errors.New("sent before the last DISCONNECT or CONNECT")
 
 // eventOf is handle for a socket in the namespace; errDeaf for one that is not, or not yet. A removal from a conversation finds
 // the sockets of its user in the presence, so while a CONNECT may still be at work a join waits for it to be there.

@@ -82,8 +82,9 @@ type Tokens interface {
 
 // ConnectionRooms are the rooms recorded in a CONN row, so that its end finds them.
 type ConnectionRooms interface {
-	// AddRoom records a room. ErrNotFound: no row with a user. ErrFull: limit rooms are there, and this is none of them.
-	AddRoom(ctx context.Context, id, room string, limit int) error
+	// AddRoom records a room. ErrNotFound: the connection has ended, has no user, or is one that came into the namespace at
+	// another time than entered. ErrFull: limit rooms are there, and this is none of them.
+	AddRoom(ctx context.Context, id string, entered time.Time, room string, limit int) error
 	// DropRooms takes rooms out of the record.
 	DropRooms(ctx context.Context, id string, rooms []string) error
 }

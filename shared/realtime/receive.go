@@ -66,6 +66,8 @@ type Message struct {
 	UserAgent    string
 	IP           string
 	Body         []byte
+
+	entered time.Time // of a Socket.IO client's event: when it came into the namespace
 }
 
 // Connect records a connection and asks publish to welcome or refuse it; nothing can be posted to it before the handshake
@@ -101,7 +103,7 @@ func (r *Receiver) Connect(ctx context.Context, e Connected) error {
 
 // register adds the socket to its user's presence.
 func (r *Receiver) register(ctx context.Context, c Connection, at time.Time, userAgent, ip string) (Presence, error) {
-	p, err := r.Presences.Add(ctx, c.UserID, PresenceSocket{Socket: c.socket(), LastSeen: at, UserAgent: userAgent, IP: ip}, r.SocketsPerUser)
+	p, err := r.Presences.Add(ctx, c.UserID, PresenceSocket{Socket: c.socket(), Entered: c.Entered, LastSeen: at, UserAgent: userAgent, IP: ip}, r.SocketsPerUser)
 	if errors.Is(err, ErrExists) {
 		return p, nil
 	}

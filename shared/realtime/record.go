@@ -15,48 +15,54 @@ type recorder struct {
 	Limit       int // rooms of a connection
 }
 
-// record notes the room that the connection joined at that time, and makes place for it by dropping rooms that were left.
+// session is a connection, or one of the times that a Socket.IO client is in the namespace on it.
+type session struct {
+	id      string
+	entered time.Time // zero for a JSON client
+}
+
+// record notes the room that the session joined at that time, and makes place for it by dropping rooms that were left.
 // A room that cannot be noted is not joined: its row goes again. ErrFull: there are Limit others. ErrNotFound: the
-// connection has ended, or has no user.
-func (r *recorder) record(ctx context.Context, id, room string, at time.Time) error {
-	err := r.Recorded.AddRoom(ctx, id, room, r.Limit)
-	if errors.Is(err, ErrFull) {
-		if err = r.dropLeft(ctx, id); err == nil {
-			err = r.Recorded.AddRoom(ctx, id, room, r.Limit)
+// session has ended.
+func (r *recorder) record(ctx context.Context, s session, room string, at time.Time) error {
+	err := r.Recorded.AddRoom(ctx, s.id, s.entered, room, r.Limit)
+	for try, dropped := 0, true; errors.Is(err, ErrFull) && dropped && try < joinTries; try++ { // a late join may take the place
+		if dropped, err = r.dropLeft(ctx, s); err == nil {
+			err = r.Recorded.AddRoom(ctx, s.id, s.entered, room, r.Limit)
 		}
 	}
 	if err == nil {
 		return nil
 	}
-	if derr := r.Rooms.Delete(ctx, room, id, at); derr != nil {
+	if derr := r.Rooms.Delete(ctx, room, s.id, at); derr != nil {
 		return derr
 	}
 	return err
 }
 
-// dropLeft drops the rooms that the connection is no longer in from its record.
-func (r *recorder) dropLeft(ctx context.Context, id string) error {
-	c, err := r.Connections.Get(ctx, id)
+// dropLeft drops the rooms that the connection is no longer in from its record, and tells whether there were any.
+func (r *recorder) dropLeft(ctx context.Context, s session) (dropped bool, err error) {
+	c, err := r.Connections.Get(ctx, s.id)
 	if err != nil {
-		return err
+		return false, err
 	}
-	left, err := r.Rooms.Without(ctx, id, c.Rooms)
+	left, err := r.Rooms.Without(ctx, s.id, c.Rooms)
 	if err != nil || len(left) == 0 {
-		return err
+		return false, err
 	}
-	if err := r.Recorded.DropRooms(ctx, id, left); err != nil {
-		return err
+	if err := r.Recorded.DropRooms(ctx, s.id, left); err != nil {
+		return false, err
 	}
-	still, err := r.Rooms.Without(ctx, id, left)
+	still, err := r.Rooms.Without(ctx, s.id, left)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, room := range left { // joined again between the look and the write
 		if !slices.Contains(still, room) {
-			if err := r.Recorded.AddRoom(ctx, id, room, r.Limit); err != nil {
-				return err
+			if err := r.Recorded.AddRoom(ctx, s.id, s.entered, room, r.Limit); err != nil {
+				return false, err
 			}
 		}
 	}
-	return nil
+	return true, nil
 }

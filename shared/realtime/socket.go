@@ -46,6 +46,7 @@ type Socket struct {
 // PresenceSocket is a connection's entry in its user's presence.
 type PresenceSocket struct {
 	Socket
+	Entered   time.Time // of a Socket.IO client: when it came into the namespace
 	LastSeen  time.Time
 	UserAgent string // first contract.MaxUserAgentBytes bytes; "" when the client sent none
 	IP        string

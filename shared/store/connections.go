@@ -147,24 +147,35 @@ func unchanged(c realtime.Connection) (condition string, v values) {
 }
 
 // AddRoom implements realtime.ConnectionRooms.
-func (s *Connections) AddRoom(ctx context.Context, id, room string, limit int) error {
-	there, err := s.update(ctx, "record room", connectionKey(id), &dynamodb.UpdateItemInput{
-		UpdateExpression: new("ADD #rooms :rooms"),
-		ConditionExpression: new("attribute_exists(#user) AND" +
-			" (contains(#rooms, :room) OR attribute_not_exists(#rooms) OR size(#rooms) < :limit)"),
-		ExpressionAttributeValues: values{
-			":rooms": texts([]string{room}),
-			":room":  text(room),
-			":limit": number(limit),
-		},
-	})
-	switch {
-	case errors.Is(err, errCondition) && there["user"] == nil:
-		return realtime.ErrNotFound
-	case errors.Is(err, errCondition):
-		return realtime.ErrFull
+func (s *Connections) AddRoom(ctx context.Context, id string, entered time.Time, room string, limit int) error {
+	const op = "record room"
+	k := connectionKey(id)
+	v := values{
+		":rooms": texts([]string{room}),
+		":room":  text(room),
+		":limit": number(limit),
 	}
-	return err
+	session := "attribute_not_exists(#entered)"
+	if !entered.IsZero() {
+		session, v[":entered"] = "#entered = :entered", number(millis(entered))
+	}
+	there, err := s.update(ctx, op, k, &dynamodb.UpdateItemInput{
+		UpdateExpression: new("ADD #rooms :rooms"),
+		ConditionExpression: new("attribute_exists(#user) AND " + session +
+			" AND (contains(#rooms, :room) OR attribute_not_exists(#rooms) OR size(#rooms) < :limit)"),
+		ExpressionAttributeValues: v,
+	})
+	if !errors.Is(err, errCondition) {
+		return err
+	}
+	var row connectionRow
+	if err := decode(op, k, there, &row); err != nil {
+		return err
+	}
+	if row.User == "" || row.Entered != millis(entered) {
+		return realtime.ErrNotFound
+	}
+	return realtime.ErrFull
 }
 
 // DropRooms implements realtime.ConnectionRooms. It creates no row.

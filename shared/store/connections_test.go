@@ -23,7 +23,7 @@ func TestConnectionIsStoredAsDocumented(t *testing.T) {
 		ok(t, s.Connections.Put(t.Context(), realtime.Connection{
 			ID: id, UserID: "auth0|5f7c8ec7", Protocol: wire.JSON, ConnectedAt: start, TokenExpiry: start.Truncate(time.Second).Add(time.Hour),
 		}))
-		ok(t, s.Connections.AddRoom(t.Context(), id, "conversation:c1", 100))
+		ok(t, s.Connections.AddRoom(t.Context(), id, time.Time{}, "conversation:c1", 100))
 		equal(t, s.item(t, "ns#/ws/app#d", id), map[string]any{
 			"pk":          "ns#/ws/app#d",
 			"sk":          id,
@@ -103,7 +103,7 @@ func TestEndKeepsWhatIsThere(t *testing.T) {
 	onEngines(t, func(t *testing.T, s *suite) {
 		c := connection("alice")
 		ok(t, s.Connections.Put(t.Context(), c))
-		ok(t, s.Connections.AddRoom(t.Context(), c.ID, "conversation:c1", 100))
+		ok(t, s.Connections.AddRoom(t.Context(), c.ID, time.Time{}, "conversation:c1", 100))
 		for _, gone := range []time.Time{start.Add(time.Minute), start.Add(time.Hour)} {
 			ok(t, s.Connections.End(t.Context(), realtime.Connection{ID: c.ID, UserID: "bob", ConnectedAt: gone, Gone: gone}))
 		}
@@ -160,7 +160,7 @@ func TestConnectionRooms(t *testing.T) {
 		}
 		t.Run("no row", func(t *testing.T) {
 			id := newID()
-			fails(t, s.Connections.AddRoom(t.Context(), id, room(1), limit), realtime.ErrNotFound)
+			fails(t, s.Connections.AddRoom(t.Context(), id, time.Time{}, room(1), limit), realtime.ErrNotFound)
 			ok(t, s.Connections.DropRooms(t.Context(), id, []string{room(1)}))
 			_, err := s.Connections.Get(t.Context(), id)
 			fails(t, err, realtime.ErrNotFound)
@@ -168,22 +168,22 @@ func TestConnectionRooms(t *testing.T) {
 		t.Run("no user", func(t *testing.T) {
 			c := connection("")
 			ok(t, s.Connections.Put(t.Context(), c))
-			fails(t, s.Connections.AddRoom(t.Context(), c.ID, room(1), limit), realtime.ErrNotFound)
+			fails(t, s.Connections.AddRoom(t.Context(), c.ID, time.Time{}, room(1), limit), realtime.ErrNotFound)
 		})
 		t.Run("limit", func(t *testing.T) {
 			c := connection("alice")
 			ok(t, s.Connections.Put(t.Context(), c))
 			var want []string
 			for n := range limit {
-				ok(t, s.Connections.AddRoom(t.Context(), c.ID, room(n), limit))
+				ok(t, s.Connections.AddRoom(t.Context(), c.ID, time.Time{}, room(n), limit))
 				want = append(want, room(n))
 			}
-			fails(t, s.Connections.AddRoom(t.Context(), c.ID, room(limit), limit), realtime.ErrFull)
-			ok(t, s.Connections.AddRoom(t.Context(), c.ID, room(7), limit)) // recorded already
+			fails(t, s.Connections.AddRoom(t.Context(), c.ID, time.Time{}, room(limit), limit), realtime.ErrFull)
+			ok(t, s.Connections.AddRoom(t.Context(), c.ID, time.Time{}, room(7), limit)) // recorded already
 			equal(t, rooms(t, c.ID), want, anyOrder)
 
 			ok(t, s.Connections.DropRooms(t.Context(), c.ID, []string{room(7), room(8), "conversation:never"}))
-			ok(t, s.Connections.AddRoom(t.Context(), c.ID, room(limit), limit))
+			ok(t, s.Connections.AddRoom(t.Context(), c.ID, time.Time{}, room(limit), limit))
 			equal(t, rooms(t, c.ID), append(slices.Delete(want, 7, 9), room(limit)), anyOrder)
 		})
 		t.Run("limit, raced for", func(t *testing.T) {
@@ -193,7 +193,7 @@ func TestConnectionRooms(t *testing.T) {
 			var all []func()
 			for n := range limit + 20 {
 				all = append(all, func() {
-					switch err := s.Connections.AddRoom(t.Context(), c.ID, room(n), limit); {
+					switch err := s.Connections.AddRoom(t.Context(), c.ID, time.Time{}, room(n), limit); {
 					case err == nil:
 						recorded.Add(1)
 					case !errors.Is(err, realtime.ErrFull):
@@ -210,11 +210,11 @@ func TestConnectionRooms(t *testing.T) {
 			c := connection("alice")
 			ok(t, s.Connections.Put(t.Context(), c))
 			ok(t, s.Connections.DropRooms(t.Context(), c.ID, nil))
-			ok(t, s.Connections.AddRoom(t.Context(), c.ID, room(1), limit))
+			ok(t, s.Connections.AddRoom(t.Context(), c.ID, time.Time{}, room(1), limit))
 			ok(t, s.Connections.DropRooms(t.Context(), c.ID, []string{room(1)}))
 			equal(t, rooms(t, c.ID), []string(nil))
 			ok(t, s.Connections.DropRooms(t.Context(), c.ID, []string{room(1)}))
-			ok(t, s.Connections.AddRoom(t.Context(), c.ID, room(1), limit))
+			ok(t, s.Connections.AddRoom(t.Context(), c.ID, time.Time{}, room(1), limit))
 			equal(t, rooms(t, c.ID), []string{room(1)})
 		})
 	})
@@ -273,7 +273,7 @@ func TestDeleteRacesAddRoom(t *testing.T) {
 			ok(t, s.Connections.Put(t.Context(), c))
 			var recorded, deleted error
 			inParallel(
-				func() { recorded = s.Connections.AddRoom(t.Context(), c.ID, "conversation:c1", 100) },
+				func() { recorded = s.Connections.AddRoom(t.Context(), c.ID, time.Time{}, "conversation:c1", 100) },
 				func() { deleted = s.Connections.Delete(t.Context(), c) },
 			)
 			_, err := s.Connections.Get(t.Context(), c.ID)

@@ -67,10 +67,10 @@ func TestCosts(t *testing.T) {
 		})
 		s.costs(t, "join: is a participant", read, 1, func() error { return s.Participants.Allowed(ctx, c.UserID, "c1") })
 		s.costs(t, "join: room row", write, 1, func() error { return s.Rooms.Join(ctx, room, socket.Socket, at(1)) })
-		s.costs(t, "join: record room", write, 1, func() error { return s.Connections.AddRoom(ctx, c.ID, room, 100) })
+		s.costs(t, "join: record room", write, 1, func() error { return s.Connections.AddRoom(ctx, c.ID, time.Time{}, room, 100) })
 		for _, other := range rooms[1:] {
 			ok(t, s.Rooms.Join(ctx, other, socket.Socket, at(1)))
-			ok(t, s.Connections.AddRoom(ctx, c.ID, other, 100))
+			ok(t, s.Connections.AddRoom(ctx, c.ID, time.Time{}, other, 100))
 		}
 		s.costs(t, "rooms left, of 3", units{Read: 3}, 1, func() error {
 			_, err := s.Rooms.Without(ctx, c.ID, rooms)
@@ -78,7 +78,7 @@ func TestCosts(t *testing.T) {
 		})
 		s.costs(t, "leave", write, 1, func() error { return s.Rooms.Leave(ctx, rooms[1], socket.Socket, realtime.LeftRoom, at(2)) })
 		s.costs(t, "drop rooms", write, 1, func() error { return s.Connections.DropRooms(ctx, c.ID, rooms[1:2]) })
-		ok(t, s.Connections.AddRoom(ctx, c.ID, rooms[1], 100))
+		ok(t, s.Connections.AddRoom(ctx, c.ID, time.Time{}, rooms[1], 100))
 		s.costs(t, "remove participant", write, 1, func() error {
 			_, err := s.Participants.Remove(ctx, "c1", c.UserID)
 			return err
@@ -335,7 +335,7 @@ func TestCostOfManyRooms(t *testing.T) {
 		}
 		ok(t, s.Connections.Put(ctx, c))
 		hundredth := fmt.Sprintf("conversation:%036d", 99)
-		s.costs(t, "100th room of a connection", units{Write: 5}, 1, func() error { return s.Connections.AddRoom(ctx, c.ID, hundredth, 100) })
+		s.costs(t, "100th room of a connection", units{Write: 5}, 1, func() error { return s.Connections.AddRoom(ctx, c.ID, time.Time{}, hundredth, 100) })
 		c.Rooms = append(slices.Clone(c.Rooms), hundredth)
 		s.costs(t, "delete a connection of 100 rooms", units{Write: 5}, 1, func() error { return s.Connections.Delete(ctx, c) })
 	})

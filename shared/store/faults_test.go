@@ -68,7 +68,7 @@ func calls() []call {
 		{"Connections.End", func(ctx context.Context, t *store.Table) (any, error) { return none(t.Connections.End(ctx, c)) }},
 		{"Connections.Delete", func(ctx context.Context, t *store.Table) (any, error) { return none(t.Connections.Delete(ctx, c)) }},
 		{"Connections.AddRoom", func(ctx context.Context, t *store.Table) (any, error) {
-			return none(t.Connections.AddRoom(ctx, c.ID, room, 100))
+			return none(t.Connections.AddRoom(ctx, c.ID, time.Time{}, room, 100))
 		}},
 		{"Connections.DropRooms", func(ctx context.Context, t *store.Table) (any, error) {
 			return none(t.Connections.DropRooms(ctx, c.ID, c.Rooms))
@@ -311,7 +311,7 @@ func TestAnswersThatGetLost(t *testing.T) {
 		socket := realtime.PresenceSocket{Socket: socketOf(c), LastSeen: start}
 
 		fails(t, table.Connections.Put(ctx, c), realtime.ErrExists)
-		ok(t, table.Connections.AddRoom(ctx, c.ID, room, 1))
+		ok(t, table.Connections.AddRoom(ctx, c.ID, time.Time{}, room, 1))
 		c.Rooms = []string{room}
 		p, err := table.Presences.Add(ctx, "alice", socket, maxSockets)
 		fails(t, err, realtime.ErrExists)

@@ -33,8 +33,9 @@ type userRow struct {
 
 // userSocket is a socket's attribute. It also has heartbeat, ms, once one was written: only conditions look at it.
 type userSocket struct {
-	ConnectedAt int64  `dynamodbav:"connectedAt"` // ms
-	LastSeen    int64  `dynamodbav:"lastSeen"`    // ms
+	ConnectedAt int64  `dynamodbav:"connectedAt"`       // ms
+	Entered     int64  `dynamodbav:"entered,omitempty"` // ms
+	LastSeen    int64  `dynamodbav:"lastSeen"`          // ms
 	UserAgent   string `dynamodbav:"userAgent,omitempty"`
 	IP          string `dynamodbav:"ip,omitempty"`
 	Protocol    string `dynamodbav:"protocol"`
@@ -46,6 +47,7 @@ func (p *Presences) Add(ctx context.Context, user string, s realtime.PresenceSoc
 	k := userKey(user)
 	socket, err := attributevalue.Marshal(userSocket{
 		ConnectedAt: millis(s.ConnectedAt),
+		Entered:     millis(s.Entered),
 		LastSeen:    millis(s.LastSeen),
 		UserAgent:   s.UserAgent,
 		IP:          s.IP,
@@ -241,6 +243,7 @@ func (p *Presences) presence(op, user string, from item) (realtime.Presence, err
 				Protocol:    wire.Protocol(socket.Protocol),
 				ConnectedAt: fromMillis(socket.ConnectedAt),
 			},
+			Entered:   fromMillis(socket.Entered),
 			LastSeen:  fromMillis(socket.LastSeen),
 			UserAgent: socket.UserAgent,
 			IP:        socket.IP,

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -38,11 +39,16 @@ func TestSession(t *testing.T) {
 		is(alice)
 		fails(t, enter("alice", expiry), realtime.ErrExists)
 		fails(t, enter("bob", expiry), realtime.ErrExists)
-		ok(t, sessions.AddRoom(t.Context(), id, "conversation:c1", 100))
+		for _, other := range []time.Time{{}, start} {
+			fails(t, sessions.AddRoom(t.Context(), id, other, "conversation:c1", 100), realtime.ErrNotFound)
+		}
+		ok(t, sessions.AddRoom(t.Context(), id, at, "conversation:c1", 1))
+		fails(t, sessions.AddRoom(t.Context(), id, at, "conversation:c2", 1), realtime.ErrFull)
 		fails(t, exit(alice), realtime.ErrChanged)
 		alice.Rooms = []string{"conversation:c1"}
 		ok(t, exit(alice))
 		is(realtime.Connection{ID: id, Protocol: wire.SocketIO, ConnectedAt: start, Was: "alice", Idle: at})
+		fails(t, sessions.AddRoom(t.Context(), id, at, "conversation:c1", 100), realtime.ErrNotFound)
 
 		fails(t, enter("bob", time.Time{}), realtime.ErrExists) // alice's rooms may be on their way still
 		ok(t, sessions.Pong(t.Context(), id, at))
@@ -56,5 +62,22 @@ func TestSession(t *testing.T) {
 		fails(t, exit(again), realtime.ErrGone)
 		fails(t, enter("alice", time.Time{}), realtime.ErrGone)
 		fails(t, sessions.Pong(t.Context(), id, at), realtime.ErrGone)
+	})
+}
+
+// The presence has what a room is recorded by.
+func TestPresenceKnowsTheSession(t *testing.T) {
+	onEngines(t, func(t *testing.T, s *suite) {
+		user := newID()
+		for id, entered := range map[string]time.Time{newID(): {}, newID(): start.Add(time.Second)} {
+			socket := realtime.PresenceSocket{Socket: realtime.Socket{ID: id, UserID: user, ConnectedAt: start}, Entered: entered, LastSeen: start}
+			_, err := s.Presences.Add(t.Context(), user, socket, 2)
+			ok(t, err)
+			after, err := s.Presences.Read(t.Context(), user)
+			ok(t, err)
+			if !slices.Contains(after.Sockets, socket) {
+				t.Errorf("got %+v, want %+v among them", after.Sockets, socket)
+			}
+		}
 	})
 }

@@ -51,7 +51,7 @@ func (r *Rig) Join(ctx context.Context, conversation string, limit int, protocol
 		if err := table.Rooms.Join(ctx, contract.ConversationRoom(conversation), s, at); err != nil {
 			return err
 		}
-		if err := table.Connections.AddRoom(ctx, s.ID, contract.ConversationRoom(conversation), contract.RoomsPerConnectionMax); err != nil {
+		if err := table.Connections.AddRoom(ctx, s.ID, time.Time{}, contract.ConversationRoom(conversation), contract.RoomsPerConnectionMax); err != nil {
 			return err
 		}
 	}

@@ -38,7 +38,7 @@ func (f *fixture) join(t *testing.T, c realtime.Connection, room string) {
 	if err := f.table.Rooms.Join(t.Context(), room, s, f.clock.now()); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.table.Connections.AddRoom(t.Context(), c.ID, room, 100); err != nil {
+	if err := f.table.Connections.AddRoom(t.Context(), c.ID, c.Entered, room, 100); err != nil {
 		t.Fatal(err)
 	}
 }
