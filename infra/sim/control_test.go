@@ -142,9 +142,13 @@ func (h *history) checkGroups() {
 		was := slices.ContainsFunc(c.frames, func(f frame) bool {
 			return f.Event == contract.NotificationsReady && !f.at.Before(c.since) && f.at.Before(m.from)
 		})
+		came := c.since
+		if c.identity.Protocol == wire.JSON {
+			came = c.began // it is in the presence before its handshake is done
+		}
 		switch {
 		case !c.hearing() || !moved:
-		case in[c.id] && (!m.in || c.since.After(m.to)):
+		case in[c.id] && (!m.in || came.After(m.to)):
 			h.breach("%s is in the group, and was not there when %s was last brought in (%t)", c.id, c.user, m.in)
 		case !in[c.id] && m.in && was:
 			h.breach("%s is not in the group, and was there when %s was brought in", c.id, c.user)
