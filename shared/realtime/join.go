@@ -29,7 +29,7 @@ func (r *Receiver) join(ctx context.Context, m Message, in wire.Inbound) error {
 	if err != nil || at.IsZero() {
 		return err
 	}
-	of := session{m.ConnectionID, m.entered}
+	of := session{m.ConnectionID, m.Entered}
 	recorder := &recorder{Connections: r.Connections, Recorded: r.Recorded, Rooms: r.Rooms, Limit: r.RoomsPerSocket}
 	switch err := recorder.record(ctx, of, room, at); {
 	case errors.Is(err, ErrFull):

@@ -217,7 +217,7 @@ func (r *Receiver) event(ctx context.Context, m Message, in wire.Inbound) error 
 		case errors.Is(err, ErrNotFound):
 			return r.close(ctx, m)
 		case err == nil:
-			m.Identity.UserID, m.entered = c.UserID, c.Entered
+			m.Identity.UserID, m.Entered = c.UserID, c.Entered
 			err = r.eventOf(work, m, c, in)
 		}
 		if errors.Is(err, errLate) {

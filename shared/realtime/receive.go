@@ -66,8 +66,7 @@ type Message struct {
 	UserAgent    string
 	IP           string
 	Body         []byte
-
-	entered time.Time // of a Socket.IO client's event: when it came into the namespace
+	Entered      time.Time // of a Socket.IO client's event, with its user: when it came into the namespace; found in its row
 }
 
 // Connect records a connection and asks publish to welcome or refuse it; nothing can be posted to it before the handshake
