@@ -291,20 +291,23 @@ test("reconnect after the transport is cut: another id, the rooms to be joined a
   assert.equal(answer.delivered, 0);
 });
 
-test("disconnect and connect again on one manager, as another user", async () => {
+test("disconnect and connect again on one manager: the same user on the same connection, another one on a new one", async () => {
   const observer = await ready("again.observer");
   const socket = await ready("again.alice");
   const main = socket.io.socket("/"); // keeps the transport open
   await within(new Promise((resolve) => main.on("connect", resolve)), "the main namespace");
-  const engine = socket.io.engine.id;
-  socket.disconnect();
-  await observer.inbox.next("presence:update", about("again.alice", 0));
-  socket.auth = { token: token("again.bob") };
-  socket.connect();
-  assert.equal((await socket.inbox.next("notifications:ready"))[0].userId, "again.bob");
-  assert.equal(socket.io.engine.id, engine);
-  await observer.inbox.next("presence:update", about("again.bob", 1));
-  assert.deepEqual(await socket.emitWithAck("presence:heartbeat"), success);
+  for (const [user, same] of [["again.alice", true], ["again.bob", false]]) {
+    const before = socket.io.engine.id;
+    socket.disconnect();
+    await observer.inbox.next("presence:update", about("again.alice", 0));
+    socket.auth = { token: token(user) };
+    socket.connect();
+    assert.equal((await socket.inbox.next("notifications:ready"))[0].userId, user);
+    assert.equal(socket.io.engine.id === before, same, user);
+    await observer.inbox.next("presence:update", about(user, 1));
+    assert.deepEqual(await socket.emitWithAck("presence:heartbeat"), success);
+    if (same) assert.ok(main.connected);
+  }
 });
 
 test("the main namespace: a sid and nothing more", async () => {
