@@ -1,6 +1,6 @@
 // Command bench measures the service on this machine and writes what it finds to infra/bench/results.md, with plots beside it.
 //
-//	go run ./infra/bench                     # everything, about ten minutes
+//	go run ./infra/bench                     # everything, about eight minutes
 //	go run ./infra/bench -part poster,rooms  # parts of it; the others keep their results
 package main
 

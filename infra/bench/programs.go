@@ -60,7 +60,7 @@ func poster(ctx context.Context, b *bench) (string, error) {
 		return "", err
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "64 posts of 500 bytes under way at once, from one core to a stub on another; medians of %d rounds in which all take turns. "+
+	fmt.Fprintf(&text, "64 posts of 500 bytes under way at once, from one core to a stub on another; medians of %d rounds in which all take short turns. "+
 		"nethttp and tls sign nothing. Those with -session send a session token as functions have it, a kilobyte more, which push-session signs as well; the others have none.\n\n| | posts a second | of net/http | CPU, µs a post |\n|---|--:|--:|--:|\n", rounds)
 	var bars []bar
 	for lines := json.NewDecoder(bytes.NewReader(out)); lines.More(); {

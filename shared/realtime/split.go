@@ -13,8 +13,8 @@ import (
 
 const (
 	// inlineMax is up to how many sockets a publish posts to before it answers with what became of each. Measured both ways at the default
-	// FANOUT_RPS (infra/bench/results.md): where a post takes 8 ms that is 0.4 s, workers are no quicker, and Lambda bills over three times
-	// the time. Where it takes 30 ms workers are quicker from 500 sockets on, 0.4 s instead of 1.1 s here; more would keep the caller waiting.
+	// FANOUT_RPS (infra/bench/results.md): where a post takes 8 ms that is 0.3 s, workers are no quicker, and Lambda bills over three times
+	// the time. Where it takes 30 ms workers are quicker from 500 sockets on, 0.4 s instead of 1.0 s here; more would keep the caller waiting.
 	inlineMax = 2000
 	// inlineTime is how long posting to them may take at FANOUT_RPS.
 	inlineTime = 10 * time.Second

@@ -3,8 +3,8 @@
 //
 //	go run ./infra/bench/poster -n 64 -seconds 2 -rounds 5
 //
-// It prints a line of JSON per contestant, the median of its rounds. They take turns, so that whatever else the machine does
-// meets them all; what posts are posted to is another process.
+// It prints a line of JSON per contestant, the median of its rounds. In a round they take short turns, so that whatever else the
+// machine does meets them all, but for Node, which has one; what posts are posted to is another process.
 package main
 
 import (
@@ -90,6 +90,9 @@ func run() error {
 	return nil
 }
 
+// turns is how many a contestant has in a round.
+const turns = 20
+
 // compare lets every contestant post in turn.
 func compare(ctx context.Context, o options) (results []result, err error) {
 	s, err := startStub(ctx)
@@ -100,18 +103,7 @@ func compare(ctx context.Context, o options) (results []result, err error) {
 	runtime.GOMAXPROCS(1)
 
 	var names []string
-	turns := map[string]func() (result, error){}
-	add := func(name string, turn func() (result, error)) {
-		names = append(names, name)
-		turns[name] = func() (result, error) {
-			r, err := turn()
-			if err != nil {
-				return r, fmt.Errorf("%s: %w", name, err)
-			}
-			r.Name = name
-			return r, nil
-		}
-	}
+	var posts []post
 	for i, c := range contestants {
 		if i > 0 && o.only != nil && !slices.Contains(o.only, c.name) {
 			continue
@@ -120,25 +112,36 @@ func compare(ctx context.Context, o options) (results []result, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
-		add(c.name, func() (result, error) { return measure(ctx, do, o.inFlight, o.length) })
-	}
-	if o.node != "" && (o.only == nil || slices.Contains(o.only, "node-sdk")) {
-		add("node-sdk", func() (result, error) { return measureNode(ctx, s, o) })
+		names, posts = append(names, c.name), append(posts, do)
 	}
 	all := map[string][]result{}
-	for round := range o.rounds {
-		for _, name := range names {
-			r, err := turns[name]()
-			if err != nil {
-				return nil, err
+	for range o.rounds {
+		done := make([]work, len(posts))
+		for range turns {
+			for i, do := range posts {
+				if err := measure(ctx, do, o.inFlight, o.length/turns, &done[i]); err != nil {
+					return nil, fmt.Errorf("%s: %w", names[i], err)
+				}
 			}
-			plain := r
-			if name != names[0] {
-				plain = all[names[0]][round]
-			}
-			r.OfPlain = r.PostsPerSecond / plain.PostsPerSecond
+		}
+		plain := done[0].result().PostsPerSecond
+		add := func(name string, r result) {
+			r.OfPlain = r.PostsPerSecond / plain
 			all[name] = append(all[name], r)
 		}
+		for i, w := range done {
+			add(names[i], w.result())
+		}
+		if o.node != "" && (o.only == nil || slices.Contains(o.only, nodeName)) {
+			r, err := measureNode(ctx, s, o)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", nodeName, err)
+			}
+			add(nodeName, r)
+		}
+	}
+	if len(all[nodeName]) > 0 {
+		names = append(names, nodeName)
 	}
 	for _, name := range names {
 		results = append(results, result{
@@ -151,26 +154,39 @@ func compare(ctx context.Context, o options) (results []result, err error) {
 	return results, nil
 }
 
-// measure posts for that long with so many posts in flight, after a tenth of it to open connections and warm up.
-func measure(ctx context.Context, do post, inFlight int, length time.Duration) (result, error) {
+// work is what a contestant did in its turns.
+type work struct {
+	posts     int64
+	took, cpu time.Duration
+}
+
+func (w work) result() result {
+	return result{
+		PostsPerSecond: float64(w.posts) / w.took.Seconds(),
+		CPUMicros:      float64(w.cpu.Microseconds()) / float64(w.posts),
+	}
+}
+
+// measure posts for that long with so many posts in flight, after a tenth of it to open connections and warm up, and adds what
+// it did to w. The garbage of whoever came before is not its own.
+func measure(ctx context.Context, do post, inFlight int, length time.Duration, w *work) error {
+	runtime.GC()
 	if _, err := postAll(ctx, do, inFlight, time.Now().Add(length/10)); err != nil {
-		return result{}, err
+		return err
 	}
 	cpu, err := cpuTime()
 	if err != nil {
-		return result{}, err
+		return err
 	}
 	start := time.Now()
 	posts, err := postAll(ctx, do, inFlight, start.Add(length))
 	if err != nil {
-		return result{}, err
+		return err
 	}
-	took := time.Since(start)
+	w.posts, w.took = w.posts+posts, w.took+time.Since(start)
 	after, err := cpuTime()
-	return result{
-		PostsPerSecond: float64(posts) / took.Seconds(),
-		CPUMicros:      float64((after - cpu).Microseconds()) / float64(posts),
-	}, err
+	w.cpu += after - cpu
+	return err
 }
 
 // postAll posts until then, and counts.
@@ -192,6 +208,9 @@ func postAll(ctx context.Context, do post, inFlight int, until time.Time) (int64
 	wg.Wait()
 	return max(posts.Load(), 1), errors.Join(failures...)
 }
+
+// nodeName is the contestant that is another program.
+const nodeName = "node-sdk"
 
 // measureNode runs the contestant for Node, which measures itself.
 func measureNode(ctx context.Context, s *stub, o options) (r result, err error) {
