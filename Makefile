@@ -81,9 +81,10 @@ check: ## Everything that CI checks after make test
 lint: $(GOLANGCI_LINT) ## golangci-lint, import rules included
 	$(GOLANGCI_LINT) run
 
-# Not of the tests that have other programs do the work, which make test has run: the detector would not look into those.
+# Not of the tests that have other programs do the work, which make test has run: the detector would not look into those. Nor of
+# those that break a rule and look for a seed that finds it: the same code runs with every rule kept.
 race: ## The tests with the race detector
-	go test -race -short -shuffle=on -count=1 $$(go list ./... | grep -vE '/infra/(readme|bench|bench/bill|bench/coldstart)$$')
+	go test -race -short -skip '^TestBroken.*Found$$' -shuffle=on -count=1 $$(go list ./... | grep -vE '/infra/(readme|bench|bench/bill|bench/coldstart)$$')
 
 signatures: $(SAM_CLI) ## Posts are signed as botocore signs them
 	@mkdir -p .build
