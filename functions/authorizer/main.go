@@ -7,7 +7,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"example.org/realtime/shared/auth"
@@ -18,14 +17,7 @@ import (
 
 const function = "authorizer"
 
-func main() {
-	handle, err := build(context.Background(), os.Getenv)
-	if err != nil {
-		logs.Problems(os.Stdout, function, err)
-		os.Exit(1)
-	}
-	lambda.Start(handle)
-}
+func main() { logs.Start(function, build) }
 
 func build(ctx context.Context, getenv func(string) string) (func(context.Context, gateway.AuthorizerEvent) (answer, error), error) {
 	cfg, err := config.Load(function, getenv)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	lambdaapi "github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -22,14 +21,7 @@ import (
 
 const function = "control"
 
-func main() {
-	handle, err := build(context.Background(), os.Getenv)
-	if err != nil {
-		logs.Problems(os.Stdout, function, err)
-		os.Exit(1)
-	}
-	lambda.Start(handle)
-}
+func main() { logs.Start(function, build) }
 
 func build(ctx context.Context, getenv func(string) string) (func(context.Context, json.RawMessage) (answer, error), error) {
 	cfg, err := config.Load(function, getenv)

@@ -6,7 +6,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	lambdaapi "github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -24,14 +23,7 @@ import (
 
 const function = "join"
 
-func main() {
-	handle, err := build(context.Background(), os.Getenv)
-	if err != nil {
-		logs.Problems(os.Stdout, function, err)
-		os.Exit(1)
-	}
-	lambda.Start(handle)
-}
+func main() { logs.Start(function, build) }
 
 func build(ctx context.Context, getenv func(string) string) (func(context.Context, gateway.Event) (gateway.Response, error), error) {
 	cfg, err := config.Load(function, getenv)

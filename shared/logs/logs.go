@@ -1,13 +1,15 @@
-// Package logs writes the log: lines of JSON, one about each invocation.
+// Package logs writes the log: lines of JSON, one about each invocation, and why a function did not start.
 package logs
 
 import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
@@ -80,14 +82,27 @@ func Invocation[In, Out any](
 	}
 }
 
-// Problems logs why a function cannot start, a line for each of the errors that are joined.
-func Problems(to io.Writer, function string, err error) {
-	problems := []error{err}
+// Start builds a function from its environment and has Lambda call it. Why one cannot be built stands in the log, and its process ends.
+func Start[In, Out any](
+	function string,
+	build func(ctx context.Context, getenv func(string) string) (func(context.Context, In) (Out, error), error),
+) {
+	handle, err := build(context.Background(), os.Getenv)
+	if err != nil {
+		problems(os.Stdout, function, err)
+		os.Exit(1)
+	}
+	lambda.Start(handle)
+}
+
+// problems logs why a function cannot start, a line for each of the errors that are joined.
+func problems(to io.Writer, function string, err error) {
+	all := []error{err}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		problems = joined.Unwrap()
+		all = joined.Unwrap()
 	}
 	log := New(to, function, slog.LevelInfo)
-	for _, problem := range problems {
+	for _, problem := range all {
 		log.Error("cannot start", "problem", problem)
 	}
 }

@@ -109,7 +109,7 @@ func TestProblems(t *testing.T) {
 	}
 	for _, test := range tests {
 		var out bytes.Buffer
-		Problems(&out, "join", test.err)
+		problems(&out, "join", test.err)
 		if diff := cmp.Diff(test.want, lines(t, &out)); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
 		}
