@@ -121,7 +121,7 @@ socketio: $(PYTHON_CLIENT) infra/e2e/socketio/node_modules infra/tools/parser/no
 	node infra/tools/parser/corpus.js | diff - shared/wire/testdata/socketio.jsonl
 	node infra/tools/parser/corpus.js 100000 1 > .build/socketio.jsonl
 	SOCKET_IO_CORPUS=$(call quote,$(abspath .build/socketio.jsonl)) go test -count=1 ./shared/wire
-	SOCKETIO_CLIENTS=1 CHROMIUM=$(CHROMIUM) PYTHON_SOCKETIO=$(call quote,$(abspath $(PYTHON_CLIENT)/python)) go test -count=1 ./infra/e2e/socketio
+	SOCKETIO_CLIENTS=1 CHROMIUM=$(CHROMIUM) PYTHON_SOCKETIO=$(call quote,$(abspath $(PYTHON_CLIENT)/python)) go test -count=1 -parallel 4 ./infra/e2e/socketio
 
 console: infra/e2e/console/node_modules ## The console in Chromium: every view and action, and what it costs beside many events
 	@$(need-chromium)

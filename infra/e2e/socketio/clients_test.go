@@ -45,14 +45,17 @@ func node(t *testing.T, s *system, script string) {
 
 func TestContract(t *testing.T) {
 	clients(t)
+	t.Parallel()
 	node(t, start(t, nil, nil), "contract.js")
 }
 
 // With the longest timers that a client can take, and four sockets for a user.
 func TestConnecting(t *testing.T) {
 	clients(t)
+	t.Parallel()
 	for _, failure := range []string{"event", "reject"} {
 		t.Run(failure, func(t *testing.T) {
+			t.Parallel()
 			settings := map[string]string{
 				"AUTH_FAILURE": failure, "SOCKET_PING_INTERVAL_MS": "540000", "SOCKET_PING_TIMEOUT_MS": "2146943647", "SOCKETS_PER_USER_MAX": "4",
 			}
@@ -74,6 +77,7 @@ func TestLiveness(t *testing.T) {
 // emits from its connect handler is there before its CONNECT is done.
 func TestHostile(t *testing.T) {
 	clients(t)
+	t.Parallel()
 	var posted sync.Map // by connection
 	node(t, start(t, nil, func(o *stack.Options) {
 		o.Faults.Duplicate = 1
@@ -96,11 +100,13 @@ func TestHostile(t *testing.T) {
 // The server that the clients were made for does with packets what packets.json says.
 func TestReference(t *testing.T) {
 	clients(t)
+	t.Parallel()
 	node(t, nil, "reference.js")
 }
 
 func TestBrowser(t *testing.T) {
 	clients(t)
+	t.Parallel()
 	node(t, start(t, nil, nil), "browser.js")
 }
 
