@@ -29,9 +29,12 @@ given = $(if $(findstring command line,$(origin $1)),$($1))
 quote = '$(subst ','\'',$1)'
 # need NAME,USAGE: ends make unless NAME was given.
 need = $(if $(call given,$1),,$(error usage: make $2))
+# shape NAME,PATTERN,WANTED: ends a recipe unless the value of NAME is what the pattern of grep -E says.
+shape = @printf '%s\n' $(call quote,$($1)) | grep -Eqx $(call quote,$2) || \
+	{ printf '%s\n' $(call quote,$1: "$($1)" is no $3) >&2; exit 2; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run token client publish participants test sim fuzz check lint race signatures dynamodb sam samples sam-e2e sam-invoke socketio console screenshots contract contract-check readme bench bill sizes build .build/sam tools clean
+.PHONY: help run token client publish participants test sim fuzz check lint race signatures dynamodb sam samples sam-e2e sam-invoke need-chromium socketio console screenshots contract contract-check readme bench bench-plan bill sizes build .build/sam tools clean
 
 help: ## List what there is to do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,9 +50,9 @@ token: ## Print a token: USER=alice [TTL=1h]
 	$(call need,USER,token USER=alice [TTL=1h])
 	@$(LOCAL) token -user $(call quote,$(USER)) $(if $(call given,TTL),-ttl $(call quote,$(TTL)))
 
-client: ## A client in the terminal: USER=alice
-	$(call need,USER,client USER=alice)
-	@$(LOCAL) client -user $(call quote,$(USER))
+client: ## A client in the terminal: USER=alice [URL=wss://...]
+	$(call need,USER,client USER=alice [URL=wss://...])
+	@$(LOCAL) client -user $(call quote,$(USER)) $(if $(call given,URL),-url $(call quote,$(URL)))
 
 participants: ## Say who takes part in a conversation: CONVERSATION=c1 USERS=alice,bob
 	$(call need,CONVERSATION,participants CONVERSATION=c1 USERS=alice$(comma)bob)
@@ -67,12 +70,15 @@ test: ## Vet and test; needs Go only
 	go test -shuffle=on -count=1 ./...
 
 sim: ## Play the rules against faults, from SEEDS=1000 seeds; SEEDS=1 SEED=17 replays one
+	$(call shape,SEEDS,[1-9][0-9]{0$(comma)8},number of seeds: give a whole one from 1)
+	$(call shape,SEED,[0-9]{1$(comma)18},seed: give a whole number from 0)
 	go test -count=1 -timeout 2h -run '^TestPromises' ./infra/sim -args -seeds $(SEEDS) -seed $(SEED)
 
 fuzz: ## Every fuzz target for FUZZTIME=30s
+	$(call shape,FUZZTIME,([1-9][0-9]*(ms|[smh]))+|[1-9][0-9]*x,duration: give one as 30s or 5m$(comma) or a number of inputs as 1000x)
 	@grep -roE --include='*_test.go' '^func Fuzz[A-Za-z]+' shared infra | sed 's/:func / /' | while read -r file target; do \
 		echo "$$target in $$(dirname $$file)"; \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) || exit 1; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(call quote,$(FUZZTIME)) ./$$(dirname $$file) || exit 1; \
 	done
 
 check: ## Everything that CI checks after make test
@@ -112,26 +118,25 @@ sam-e2e: .build/sam ## End-to-end tests of the functions behind SAM CLI's Invoke
 sam-invoke: .build/sam ## SAM CLI's Invoke service without Docker, for LAMBDA_ENDPOINT=http://127.0.0.1:3003 make run
 	@$(SAM_CLI)/python infra/tools/sam_invoke.py
 
-need-chromium = test -x $(CHROMIUM) || { echo "$(CHROMIUM) is missing: install Chromium (apt-get install chromium), or set CHROMIUM"; exit 1; }
+need-chromium:
+	@test -f $(call quote,$(CHROMIUM)) -a -x $(call quote,$(CHROMIUM)) || \
+		{ printf '%s\n' $(call quote,CHROMIUM: $(CHROMIUM) is no program: install Chromium (apt-get install chromium)$(comma) or give the path of one) >&2; exit 2; }
 
 # A hundred thousand packets are enough to meet every difference that the test lists; the checked-in ones are a sample.
-socketio: $(PYTHON_CLIENT) infra/e2e/socketio/node_modules infra/tools/parser/node_modules ## The stock clients end to end, the packets against the reference parser
-	@$(need-chromium)
+socketio: need-chromium $(PYTHON_CLIENT) infra/e2e/socketio/node_modules infra/tools/parser/node_modules ## The stock clients end to end, the packets against the reference parser
 	@mkdir -p .build
 	node infra/tools/parser/corpus.js | diff - shared/wire/testdata/socketio.jsonl
 	node infra/tools/parser/corpus.js 100000 1 > .build/socketio.jsonl
 	SOCKET_IO_CORPUS=$(call quote,$(abspath .build/socketio.jsonl)) go test -count=1 ./shared/wire
-	SOCKETIO_CLIENTS=1 CHROMIUM=$(CHROMIUM) PYTHON_SOCKETIO=$(call quote,$(abspath $(PYTHON_CLIENT)/python)) go test -count=1 -parallel 4 ./infra/e2e/socketio
+	SOCKETIO_CLIENTS=1 CHROMIUM=$(call quote,$(CHROMIUM)) PYTHON_SOCKETIO=$(call quote,$(abspath $(PYTHON_CLIENT)/python)) go test -count=1 -parallel 4 ./infra/e2e/socketio
 
-console: infra/e2e/console/node_modules ## The console in Chromium: every view and action, and what it costs beside many events
-	@$(need-chromium)
-	CONSOLE=1 CHROMIUM=$(CHROMIUM) go test -count=1 ./infra/e2e/console
+console: need-chromium infra/e2e/console/node_modules ## The console in Chromium: every view and action, and what it costs beside many events
+	CONSOLE=1 CHROMIUM=$(call quote,$(CHROMIUM)) go test -count=1 ./infra/e2e/console
 
 # Of every view; those that this repository has are taken anew.
 SCREENSHOTS := infra/local/console/screenshots
-screenshots: infra/e2e/console/node_modules ## The README's pictures of the console, from the test that makes them
-	@$(need-chromium)
-	CONSOLE=1 CHROMIUM=$(CHROMIUM) CONSOLE_SCREENSHOTS=$(call quote,$(abspath .build/screenshots)) go test -count=1 -run '^TestConsole$$' ./infra/e2e/console
+screenshots: need-chromium infra/e2e/console/node_modules ## The README's pictures of the console, from the test that makes them
+	CONSOLE=1 CHROMIUM=$(call quote,$(CHROMIUM)) CONSOLE_SCREENSHOTS=$(call quote,$(abspath .build/screenshots)) go test -count=1 -run '^TestConsole$$' ./infra/e2e/console
 	for picture in $(notdir $(wildcard $(SCREENSHOTS)/*.png)); do cp .build/screenshots/$$picture $(SCREENSHOTS)/; done
 
 contract: ## Write events/contract (JSON Schema, AsyncAPI, TypeScript) from shared/contract
@@ -160,8 +165,12 @@ infra/readme/node_modules: infra/readme/package-lock.json
 .build/sam: $(SAM_CLI)
 	LAMBDA_GOARCH=$$(go env GOARCH) $(SAM) build --build-dir $@
 
-bench: infra/bench/node/node_modules infra/bench/poster/node/node_modules ## Measure speed and memory on this machine: [PART=poster,rooms]
+bench: bench-plan infra/bench/node/node_modules infra/bench/poster/node/node_modules ## Measure speed and memory on this machine: [PART=poster,rooms]
 	go run ./infra/bench $(if $(call given,PART),-part $(call quote,$(PART)))
+
+# Says what comes, or that it cannot be, before anything is fetched.
+bench-plan:
+	@go run ./infra/bench -plan $(if $(call given,PART),-part $(call quote,$(PART)))
 
 bill: ## Measure what the standard scenarios cost in AWS, and put it into README.md
 	go run ./infra/bench/bill -measure -write

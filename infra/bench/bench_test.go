@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -111,8 +112,11 @@ func TestKeep(t *testing.T) {
 }
 
 func TestUnknownPart(t *testing.T) {
-	if err := (&bench{small: true}).run(t.Context(), "poster,pots"); err == nil || !strings.Contains(err.Error(), `"pots" is none of poster, `) {
-		t.Error(err)
+	b := &bench{small: true}
+	for _, do := range []func(context.Context, string) error{b.run, b.plan} {
+		if err := do(t.Context(), "poster,pots"); err == nil || !strings.Contains(err.Error(), `PART: "pots" is none of poster, `) {
+			t.Error(err)
+		}
 	}
 }
 

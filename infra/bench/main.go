@@ -53,12 +53,17 @@ func main() {
 		return
 	}
 	names := flag.String("part", "", "parts, separated by commas; none: all of "+strings.Join(partNames(), ", "))
+	plan := flag.Bool("plan", false, "say what would be measured, and end")
 	small := flag.Bool("small", false, "tiny sizes, to see that everything works; the results stay as they are")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	b := &bench{small: *small, folder: filepath.Join("infra", "bench")}
-	if err := b.run(ctx, *names); err != nil {
+	do := b.run
+	if *plan {
+		do = b.plan
+	}
+	if err := do(ctx, *names); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -72,18 +77,41 @@ func partNames() []string {
 	return names
 }
 
+// choose finds parts by their names, with commas between them; "" is all of them.
+func choose(names string) (chosen []part, err error) {
+	if names == "" {
+		return parts, nil
+	}
+	for name := range strings.SplitSeq(names, ",") {
+		i := slices.IndexFunc(parts, func(p part) bool { return p.name == strings.TrimSpace(name) })
+		if i < 0 {
+			return nil, fmt.Errorf("PART: %q is none of %s", name, strings.Join(partNames(), ", "))
+		}
+		chosen = append(chosen, parts[i])
+	}
+	return chosen, nil
+}
+
+// plan says what run would measure, before anything is fetched for it.
+func (b *bench) plan(_ context.Context, names string) error {
+	chosen, err := choose(names)
+	if err != nil {
+		return err
+	}
+	for _, p := range chosen {
+		b.say("%-10s %s", p.name, p.title)
+	}
+	if names == "" {
+		b.say("about eight minutes; the results go to %s", filepath.Join(b.folder, "results.md"))
+	}
+	return nil
+}
+
 // run measures the parts and writes each result when it is there.
 func (b *bench) run(ctx context.Context, names string) error {
-	chosen := parts
-	if names != "" {
-		chosen = nil
-		for name := range strings.SplitSeq(names, ",") {
-			i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
-			if i < 0 {
-				return fmt.Errorf("PART: %q is none of %s", name, strings.Join(partNames(), ", "))
-			}
-			chosen = append(chosen, parts[i])
-		}
+	chosen, err := choose(names)
+	if err != nil {
+		return err
 	}
 	if b.small {
 		folder, err := os.MkdirTemp("", "bench")

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,30 +29,33 @@ const clientHelp = `type: join c1 | leave c1 | heartbeat | an envelope, {"event"
 
 // client connects a terminal: what arrives is printed, what is typed is sent.
 func (c *command) client(ctx context.Context, args []string) error {
+	port, err := c.port("WS_PORT", stack.WSPort)
+	if err != nil {
+		return err
+	}
 	flags := flag.NewFlagSet("client", flag.ContinueOnError)
 	user := flags.String("user", "", "who connects")
+	address := flags.String("url", fmt.Sprintf("ws://127.0.0.1:%d/%s", port, stack.Stage), "where to")
 	if err := c.parse(flags, args); err != nil {
 		return err
+	}
+	if u, err := url.Parse(*address); err != nil || (u.Scheme != "ws" && u.Scheme != "wss") || u.Host == "" {
+		return fmt.Errorf("URL: %q is no WebSocket URL: give one as ws://127.0.0.1:3001/local, or a stage's WebSocketUrl", *address)
 	}
 	token, err := c.sign(*user, time.Hour)
 	if err != nil {
 		return err
 	}
-	port, err := c.port("WS_PORT", stack.WSPort)
-	if err != nil {
-		return err
-	}
-	url := fmt.Sprintf("ws://127.0.0.1:%d/%s", port, stack.Stage)
-	socket, response, err := websocket.Dial(ctx, url, &websocket.DialOptions{ //nolint:bodyclose // Dial has closed it
+	socket, response, err := websocket.Dial(ctx, *address, &websocket.DialOptions{ //nolint:bodyclose // Dial has closed it
 		HTTPHeader: http.Header{"Authorization": {"Bearer " + token}},
 	})
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil // Ctrl-C while it connected
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("nothing answers at %s: start the stack with make run", url)
+		return fmt.Errorf("nothing answers at %s: start the stack with make run", *address)
 	case err != nil && response != nil && response.StatusCode != http.StatusSwitchingProtocols:
-		return fmt.Errorf("%s refused the handshake with status %d", url, response.StatusCode)
+		return fmt.Errorf("%s refused the handshake with status %d", *address, response.StatusCode)
 	case err != nil:
 		return fmt.Errorf("connect: %w", err)
 	}

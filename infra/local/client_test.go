@@ -128,6 +128,21 @@ func TestClientIsInterruptedBeforeItIsLetIn(t *testing.T) {
 	}
 }
 
+func TestClientElsewhere(t *testing.T) {
+	environ := server(t, func(_ context.Context, socket *websocket.Conn) {
+		_ = socket.Close(websocket.StatusNormalClosure, "here")
+	})
+	port, _ := strings.CutPrefix(environ[0], "WS_PORT=")
+	silent, typing := io.Pipe()
+	defer typing.Close() //nolint:errcheck // a test's
+	execute(t, []string{"WS_PORT=" + nobody(t)}, silent, "client", "-user", "alice", "-url", "ws://127.0.0.1:"+port+"/local").
+		expect(t, 0, "", greeting+"closed with 1000 here\n")
+	for _, url := range []string{"http://127.0.0.1:" + port, "127.0.0.1:" + port, "ws://", "wss:/live", "ws://[::1/local", "a b"} {
+		execute(t, nil, nil, "client", "-user", "alice", "-url", url).
+			expect(t, 1, "", fmt.Sprintf("URL: %q is no WebSocket URL: give one as ws://127.0.0.1:3001/local, or a stage's WebSocketUrl\n", url))
+	}
+}
+
 func TestClientIsNotLetIn(t *testing.T) {
 	environ := server(t, nil)
 	o := execute(t, environ, nil, "client", "-user", "bob")

@@ -2,7 +2,7 @@
 //
 //	local                                        the system, until Ctrl-C (make run)
 //	local token -user alice [-ttl 1h]            print a token
-//	local client -user alice                     a client in the terminal
+//	local client -user alice [-url wss://...]    a client in the terminal
 //	local participants -conversation c1 -users alice,bob
 //	local publish -file events/publish/messages-new.json
 //
