@@ -22,7 +22,7 @@ import (
 func TestOptions(t *testing.T) {
 	environ := []string{
 		"WS_PORT=1", "LAMBDA_PORT=2", "DYNAMODB_PORT=0", "BIND=0.0.0.0", "DYNAMODB=local", "SCHEDULE=5s", "IDLE_TIMEOUT=30s",
-		"CONNECTION_LIFE=1m", "RETRY_DELAY=600ms", "SHUFFLE=50ms", "FAULTS=duplicate=0.5,lose-disconnect=1,seed=7", "RouteKeys=default", "=C:=x",
+		"CONNECTION_LIFE=1m", "RETRY_DELAY=600ms", "CONNECT_RPS=1000", "SHUFFLE=50ms", "FAULTS=duplicate=0.5,lose-disconnect=1,seed=7", "RouteKeys=default", "=C:=x",
 	}
 	settings := map[string]string{}
 	for _, entry := range environ {
@@ -41,7 +41,8 @@ func TestOptions(t *testing.T) {
 			Host: "0.0.0.0", WSPort: 1, LambdaPort: 2, DynamoDBLocal: true, ScheduleEvery: 5 * time.Second, Settings: settings,
 			Lambda: lambda.Config{Scale: 0.01}, Faults: faults.Config{Duplicate: 0.5, LoseDisconnect: 1, Seed: 7},
 			Gateway: gateway.Config{
-				Timers: gateway.Timers{Idle: 30 * time.Second, Life: time.Minute}, Shuffle: gateway.Shuffle{Seed: 7, Jitter: 50 * time.Millisecond},
+				NewConnections: gateway.Throttle{Rate: 1000, Burst: 1000},
+				Timers:         gateway.Timers{Idle: 30 * time.Second, Life: time.Minute}, Shuffle: gateway.Shuffle{Seed: 7, Jitter: 50 * time.Millisecond},
 			},
 		}},
 		"elsewhere": {[]string{"DYNAMODB_ENDPOINT=http://d", "LAMBDA_ENDPOINT=http://l"}, stack.Options{
@@ -65,7 +66,7 @@ func TestOptions(t *testing.T) {
 func TestOptionsReportEverythingWrong(t *testing.T) {
 	environ := []string{
 		"WS_PORT=65536", "LAMBDA_PORT=-1", "DYNAMODB_PORT=x", "DYNAMODB=aws", "SCHEDULE=5", "IDLE_TIMEOUT=0s", "CONNECTION_LIFE=-1s",
-		"RETRY_DELAY=x", "SHUFFLE=yes", "FAULTS=kill=1.1",
+		"RETRY_DELAY=x", "CONNECT_RPS=0", "SHUFFLE=yes", "FAULTS=kill=1.1",
 	}
 	o := execute(t, environ, nil)
 	problems := strings.Split(strings.TrimSpace(o.stderr.String()), "; ")

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 //	SCHEDULE                              a duration in the place of the schedule's rate
 //	IDLE_TIMEOUT, CONNECTION_LIFE         durations in the place of API Gateway's 10 minutes and 2 hours
 //	RETRY_DELAY                           a duration in the place of the minute before an asynchronous event is tried again
+//	CONNECT_RPS                           new connections a second in the place of the 500 that an account may have
 //	SHUFFLE                               a duration: the messages of a connection run in any order, each held back up to so long
 //	FAULTS                                what goes wrong, as in throttled=0.1,kill=0.05,seed=7; the seed is SHUFFLE's too
 
@@ -56,6 +58,8 @@ func (c *command) options() (stack.Options, error) {
 	o.Faults = r.faults("FAULTS")
 	o.Lambda.Scale = r.duration("RETRY_DELAY").Minutes()
 	o.Gateway.Timers = gateway.Timers{Idle: r.duration("IDLE_TIMEOUT"), Life: r.duration("CONNECTION_LIFE")}
+	rps := r.count("CONNECT_RPS")
+	o.Gateway.NewConnections = gateway.Throttle{Rate: float64(rps), Burst: rps}
 	o.Gateway.Shuffle = gateway.Shuffle{Seed: o.Faults.Seed, Jitter: r.duration("SHUFFLE")}
 	return o, errors.Join(r.problems...)
 }
@@ -96,6 +100,20 @@ func (r *reader) duration(name string) time.Duration {
 		return 0
 	}
 	return d
+}
+
+// count is zero when it is not set.
+func (r *reader) count(name string) int {
+	s := r.getenv(name)
+	if s == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(s, 10, 32)
+	if err != nil || n < 1 {
+		r.wrong("%s: %q is no whole number above zero: give one such as 1000", name, s)
+		return 0
+	}
+	return int(n)
 }
 
 func (r *reader) faults(name string) faults.Config {

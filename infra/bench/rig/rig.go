@@ -50,12 +50,13 @@ type Rig struct {
 func Start(ctx context.Context, o Options) (*Rig, error) {
 	r := &Rig{meter: newMeter(), http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
 	const most = "1000000000" // requests a second: more than there ever are
+	unlimited := gateway.Throttle{Rate: 1e9, Burst: 1e9}
 	so := stack.Options{
 		Settings:      map[string]string{"ThrottleRate": most, "ThrottleBurst": most},
 		ScheduleEvery: 24 * time.Hour,
 		Log:           slog.New(slog.DiscardHandler),
 		Lambda:        lambda.Config{Processes: o.Processes, Asked: r.meter.ask, Observe: r.meter.invocation, Output: r.meter.output, Queue: 100_000},
-		Gateway:       gateway.Config{Observe: r.meter.gateway, Throttle: gateway.Throttle{Rate: 1e9, Burst: 1e9}},
+		Gateway:       gateway.Config{Observe: r.meter.gateway, Throttle: unlimited, NewConnections: unlimited},
 		Progress:      func(s string) { fmt.Fprintln(os.Stderr, s) },
 	}
 	maps.Copy(so.Settings, o.Settings)

@@ -49,7 +49,12 @@ type Config struct {
 	Invoke Invoker // required; the only way to the functions
 
 	Throttle Throttle // of messages and management requests together, as they share the account's; zero = off
-	Timers   Timers   // zero = API Gateway's own
+
+	// NewConnections is of handshakes, which have a quota of their own in an account: one above it is answered 429, and asks nobody.
+	// Zero = off.
+	NewConnections Throttle
+
+	Timers Timers // zero = API Gateway's own
 
 	// Buffer, in bytes, bounds what one connection may have waiting while its client does not read: a post above it is answered
 	// 429. 0 = 1 MiB. AWS documents the answer but no size.
@@ -151,6 +156,8 @@ func (cfg *Config) check() (selection, []identitySource, error) {
 		return nil, nil, invalid("Invoke", "required, for example LambdaInvoke(endpoint, client)")
 	case !cfg.Throttle.valid():
 		return nil, nil, invalid("Throttle", badThrottle)
+	case !cfg.NewConnections.valid():
+		return nil, nil, invalid("NewConnections", badThrottle)
 	case min(cfg.Timers.Idle, cfg.Timers.Life, cfg.Timers.Post, cfg.Timers.Close) < 0:
 		return nil, nil, invalid("Timers", "must not be negative")
 	case cfg.Buffer < 0:

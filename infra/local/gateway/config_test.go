@@ -25,6 +25,7 @@ func TestNewRefuses(t *testing.T) {
 		`Account: "12" must be 12 digits`:         func(c *Config) { c.Account = "12" },
 		`Invoke: required`:                        func(c *Config) { c.Invoke = nil },
 		`Throttle: Rate`:                          func(c *Config) { c.Throttle = Throttle{Rate: 1} },
+		`NewConnections: Rate`:                    func(c *Config) { c.NewConnections = Throttle{Rate: 1} },
 		`Routes[$connect].Throttle: Rate`:         func(c *Config) { c.Routes["$connect"] = Route{Function: "f", Throttle: Throttle{Rate: -1}} },
 		`Timers: must not be negative`:            func(c *Config) { c.Timers.Life = -1 },
 		`Buffer: must not be negative`:            func(c *Config) { c.Buffer = -1 },

@@ -28,6 +28,7 @@ type Gateway struct {
 	selection selection
 	sources   []identitySource
 	limiter   *rate.Limiter            // nil without a throttle
+	entrance  *rate.Limiter            // of new connections; nil without a throttle
 	limiters  map[string]*rate.Limiter // by route key, nil for those without
 
 	ctx     context.Context // of invocations; cancelled when Close gives up
@@ -60,7 +61,7 @@ func New(cfg Config) (*Gateway, error) {
 		rand:      rand.New(rand.NewPCG(cfg.Shuffle.Seed, 0)), //nolint:gosec // G404: a reproducible order, no secret
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
-	g.limiter, g.limiters = cfg.Throttle.limiter(), map[string]*rate.Limiter{}
+	g.limiter, g.entrance, g.limiters = cfg.Throttle.limiter(), cfg.NewConnections.limiter(), map[string]*rate.Limiter{}
 	for key, route := range cfg.Routes {
 		g.limiters[key] = route.Throttle.limiter()
 	}

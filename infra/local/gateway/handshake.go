@@ -17,8 +17,9 @@ import (
 const maxURL = 4096
 
 var (
-	errDeclined  = errors.New("$connect declined")     // it returned another status than 2xx
-	errThrottled = errors.New("$connect is throttled") // by the stage
+	errDeclined  = errors.New("$connect declined")                                       // it returned another status than 2xx
+	errThrottled = errors.New("$connect is throttled")                                   // by the stage
+	errQuota     = errors.New("more new connections a second than the account may have") // Config.NewConnections
 )
 
 // connect serves a handshake. The upgrade is held until the authorizer and $connect have answered.
@@ -92,12 +93,15 @@ func token(values []string, want string) bool {
 // accept asks the authorizer and $connect. It returns the subprotocol that $connect chose, or why and with which status the
 // handshake is refused.
 func (g *Gateway) accept(c *conn, r *http.Request, ctx requestContext) (protocol string, status int, err error) {
+	switch {
+	case !g.allowedOn(routeConnect):
+		return "", http.StatusTooManyRequests, errThrottled
+	case !g.take(g.entrance):
+		return "", http.StatusTooManyRequests, errQuota
+	}
 	route, ok := g.cfg.Routes[routeConnect]
 	if !ok {
 		return "", 0, nil
-	}
-	if !g.allowedOn(routeConnect) {
-		return "", http.StatusTooManyRequests, errThrottled
 	}
 	headers, query := c.headers(r, ctx), query(r)
 	if g.cfg.Authorizer != nil {

@@ -154,6 +154,46 @@ func TestHandshake(t *testing.T) {
 		}
 	})
 
+	t.Run("new connections have a quota of the account, which comes after the route's throttle", func(t *testing.T) {
+		clock := newClock()
+		a := start(t, Config{
+			Authorizer: &Authorizer{Function: "authorizer"}, Now: clock.Now, NewConnections: Throttle{Rate: 1, Burst: 2}, Throttle: Throttle{Rate: 1, Burst: 1},
+			Routes: map[string]Route{"$connect": {Function: "$connect", Throttle: Throttle{Rate: 2, Burst: 4}}},
+		}, map[string]function{"authorizer": returns(allow), "$connect": ok, "$default": ok})
+		statuses := func(n int) (statuses []int) {
+			for range n {
+				_, response := a.handshake("/local", nil)
+				statuses = append(statuses, response.StatusCode)
+			}
+			return statuses
+		}
+		if diff := cmp.Diff([]int{101, 101, 429, 429, 429}, statuses(5)); diff != "" {
+			t.Errorf("at once (-want +got):\n%s", diff)
+		}
+		if third, fifth := a.await(KindReject, 1), a.await(KindReject, 3); !errors.Is(third.Err, errQuota) || !errors.Is(fifth.Err, errThrottled) {
+			t.Errorf("the third was refused because of %v, the fifth because of %v", third.Err, fifth.Err)
+		}
+		if authorized, connected := len(a.called("authorizer")), len(a.called("$connect")); authorized != 2 || connected != 2 {
+			t.Errorf("for two connections the authorizer ran %d times, $connect %d times", authorized, connected)
+		}
+		if status := a.post(a.await(KindConnect, 1).ConnectionID, "post"); status != http.StatusOK {
+			t.Errorf("post: %d: handshakes are not taken out of what messages and posts share", status)
+		}
+		clock.advance(time.Second)
+		if diff := cmp.Diff([]int{101, 429}, statuses(2)); diff != "" {
+			t.Errorf("a second later (-want +got):\n%s", diff)
+		}
+	})
+
+	t.Run("the quota holds without a $connect route too", func(t *testing.T) {
+		a := start(t, Config{Now: newClock().Now, NewConnections: Throttle{Rate: 1, Burst: 1}}, nil)
+		for _, want := range []int{101, 429} {
+			if _, response := a.handshake("/local", nil); response.StatusCode != want {
+				t.Errorf("status %d, want %d", response.StatusCode, want)
+			}
+		}
+	})
+
 	t.Run("row 3: the subprotocol is the one that $connect returns, and no extension is negotiated", func(t *testing.T) {
 		for name, tt := range map[string]struct{ payload, want string }{
 			"returned":         {`{"statusCode":200,"headers":{"Sec-WebSocket-Protocol":"bearer"}}`, "bearer"},

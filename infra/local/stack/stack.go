@@ -41,8 +41,12 @@ const (
 	account = "000000000000"
 )
 
-// accountThrottle is the quota of an account and region, which messages and posts share (API Gateway quotas), beside the stage's own limits.
-var accountThrottle = gateway.Throttle{Rate: 10_000, Burst: 5_000}
+// The quotas of an account and region (API Gateway quotas), beside the stage's own limits. For new connections AWS documents no burst: here
+// those of a second may come at once.
+var (
+	accountThrottle       = gateway.Throttle{Rate: 10_000, Burst: 5_000} // of messages and posts together
+	accountNewConnections = gateway.Throttle{Rate: 500, Burst: 500}
+)
 
 // concurrency is how many events the gateway has in functions at the same time: the quota of an account (Lambda quotas). Events above it wait,
 // so that thousands of connections that end at once do not take every file descriptor.
@@ -290,9 +294,7 @@ func (s *Stack) startGateway(l net.Listener) error {
 	if a := api.Authorizer; a != nil {
 		c.Authorizer = &gateway.Authorizer{Function: a.Function, IdentitySources: a.IdentitySources}
 	}
-	if c.Throttle == (gateway.Throttle{}) {
-		c.Throttle = accountThrottle
-	}
+	c.Throttle, c.NewConnections = cmp.Or(c.Throttle, accountThrottle), cmp.Or(c.NewConnections, accountNewConnections)
 	if c.Log == nil {
 		c.Log = s.log
 	}

@@ -177,6 +177,24 @@ func TestEndpointsElsewhere(t *testing.T) {
 	}
 }
 
+// An account may have 500 new connections a second. Nobody has to be let in to count.
+func TestNewConnectionsQuota(t *testing.T) {
+	refuse := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	t.Cleanup(refuse.Close)
+	now := time.Now()
+	o := Options{LambdaEndpoint: refuse.URL}
+	o.Gateway.Now = func() time.Time { return now }
+	s := start(t, o)
+	statuses := map[int]int{}
+	for range 501 {
+		_, status := dial(t, s, LocalSecret)
+		statuses[status]++
+	}
+	if want := (map[int]int{http.StatusInternalServerError: 500, http.StatusTooManyRequests: 1}); !maps.Equal(statuses, want) {
+		t.Errorf("handshakes at once: %v, want %v", statuses, want)
+	}
+}
+
 // A key that the settings name takes the place of the local secret.
 func TestOwnKey(t *testing.T) {
 	s := start(t, Options{Settings: map[string]string{"JWT_SECRET": "0123456789abcdef0123456789abcdef"}})
