@@ -295,6 +295,7 @@ func (s *Stack) startGateway(l net.Listener) error {
 		c.Authorizer = &gateway.Authorizer{Function: a.Function, IdentitySources: a.IdentitySources}
 	}
 	c.Throttle, c.NewConnections = cmp.Or(c.Throttle, accountThrottle), cmp.Or(c.NewConnections, accountNewConnections)
+	c.RequireSignature = true
 	if c.Log == nil {
 		c.Log = s.log
 	}

@@ -19,6 +19,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
+	managementtypes "github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -192,6 +195,34 @@ func TestNewConnectionsQuota(t *testing.T) {
 	}
 	if want := (map[int]int{http.StatusInternalServerError: 500, http.StatusTooManyRequests: 1}); !maps.Equal(statuses, want) {
 		t.Errorf("handshakes at once: %v, want %v", statuses, want)
+	}
+}
+
+// As in AWS, whoever posts to a client has to sign for the region. With which key is not looked at.
+func TestPostsAreSigned(t *testing.T) {
+	s := start(t, Options{})
+	const nobody = "L0SM9cOFvHcCIhw="
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.ConnectionsEndpoint+"/@connections/"+nobody, strings.NewReader("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusForbidden || string(body) != `{"message":"Missing Authentication Token"}` {
+		t.Errorf("not signed: %d %s", resp.StatusCode, body)
+	}
+	client := apigatewaymanagementapi.New(apigatewaymanagementapi.Options{
+		BaseEndpoint: &s.ConnectionsEndpoint, Region: region, Credentials: localCredentials{}, Retryer: aws.NopRetryer{},
+	})
+	id := nobody
+	_, err = client.PostToConnection(t.Context(), &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id, Data: []byte("hello")})
+	var gone *managementtypes.GoneException
+	if !errors.As(err, &gone) {
+		t.Errorf("signed: %v, want that the connection is gone", err)
 	}
 }
 
