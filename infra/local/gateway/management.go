@@ -203,7 +203,7 @@ func unsigned(r *http.Request, region string) string {
 	case scope == nil:
 		return "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature' of AWS4-HMAC-SHA256"
 	case scope[1] != region:
-		return "Credential should be scoped to a valid region"
+		return "Credential should be scoped to a valid region, here " + region
 	case scope[2] != "execute-api":
 		return "Credential should be scoped to correct service: 'execute-api'"
 	}

@@ -264,7 +264,7 @@ func TestManagement(t *testing.T) {
 			"":             "Missing Authentication Token",
 			"Bearer token": "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature' of AWS4-HMAC-SHA256",
 			"AWS4-HMAC-SHA256 Credential=AKID/20230720/eu-west-1/execute-api/aws4_request":        "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature' of AWS4-HMAC-SHA256",
-			"AWS4-HMAC-SHA256 Credential=AKID/20230720/us-east-1/execute-api/aws4_request" + tail: "Credential should be scoped to a valid region",
+			"AWS4-HMAC-SHA256 Credential=AKID/20230720/us-east-1/execute-api/aws4_request" + tail: "Credential should be scoped to a valid region, here eu-west-1",
 			"AWS4-HMAC-SHA256 Credential=AKID/20230720/eu-west-1/lambda/aws4_request" + tail:      "Credential should be scoped to correct service: 'execute-api'",
 			"AWS4-HMAC-SHA256 Credential=AKID/20230720/eu-west-1/execute-api/aws4_request" + tail: "",
 		} {
