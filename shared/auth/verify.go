@@ -164,6 +164,10 @@ func (v *Verifier) parse(token string, keys []key) (jwt.MapClaims, error) {
 	return claims, err
 }
 
+// lastExpiry is the latest that is kept, in some 285 000 years: a token that is valid for longer never expires. Issuers who count
+// milliseconds or nanoseconds write such times, and milliseconds of them would not fit into 64 bits.
+var lastExpiry = time.UnixMilli(contract.MaxInstant)
+
 // identity checks the claims of a token that is signed as it should be. Its age comes last: a token is expired when nothing
 // else is wrong with it.
 func (v *Verifier) identity(claims jwt.MapClaims) (realtime.Identity, error) {
@@ -183,7 +187,7 @@ func (v *Verifier) identity(claims jwt.MapClaims) (realtime.Identity, error) {
 		return realtime.Identity{}, err
 	}
 	id := realtime.Identity{UserID: user}
-	if exp != nil {
+	if exp != nil && !exp.After(lastExpiry) {
 		id.ExpiresAt = exp.Time
 		if !v.now().Before(exp.Time) {
 			return realtime.Identity{}, &contract.Error{Code: contract.TokenExpired, Message: "the token expired at " + id.ExpiresAt.UTC().Format(time.RFC3339)}

@@ -141,6 +141,23 @@ func TestVerifyAccepts(t *testing.T) {
 	}
 }
 
+// An instant that later arithmetic in milliseconds cannot hold, of an issuer who counts nanoseconds, is as good as never.
+func TestVerifyExpiresInTheFarFuture(t *testing.T) {
+	last := time.UnixMilli(contract.MaxInstant).Truncate(time.Second)
+	for exp, want := range map[int64]time.Time{
+		last.Unix():                   last,
+		last.Unix() + 1:               {},
+		at.UnixNano():                 {},
+		at.Add(time.Hour).UnixMilli(): time.Unix(at.Add(time.Hour).UnixMilli(), 0),
+	} {
+		token := sign(jwt.SigningMethodHS256, []byte(secret), jwt.MapClaims{"sub": "alice", "exp": exp})
+		got, err := verifier(t, bySecret()).Verify(t.Context(), token)
+		if err != nil || !got.ExpiresAt.Equal(want) {
+			t.Errorf("exp %d: %v, %v", exp, got.ExpiresAt, err)
+		}
+	}
+}
+
 func TestVerifyRefuses(t *testing.T) {
 	hs := func(c jwt.MapClaims, header ...string) string {
 		return sign(jwt.SigningMethodHS256, []byte(secret), c, header...)
