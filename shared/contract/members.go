@@ -48,10 +48,10 @@ func object(path string, raw json.RawMessage, known ...string) *members {
 	return m
 }
 
-// clip keeps a name that a stranger chose from filling an error message.
+// clip keeps a name that a stranger chose from filling an error message: of a longer one, the characters within its first 64 bytes.
 func clip(name string) string {
 	if len(name) > 64 {
-		return name[:64] + "..."
+		return strings.ToValidUTF8(name[:64], "") + "..."
 	}
 	return name
 }

@@ -96,6 +96,21 @@ func TestParsePublishRefusesByField(t *testing.T) {
 	}
 }
 
+// A long name is cut between its characters.
+func TestNamesInErrorsAreClipped(t *testing.T) {
+	const message = `{"conversationId":"c1","message":{},"senderId":"a","recipients":[]}`
+	name := strings.Repeat("x", 63) + "éé"
+	for _, request := range []string{
+		`{"event":"` + name + `","data":{}}`,
+		`{"event":"messages:new","data":` + message + `,"` + name + `":1}`,
+	} {
+		_, err := ParsePublish(json.RawMessage(request))
+		if err == nil || !strings.Contains(err.Error(), strings.Repeat("x", 63)+"...") {
+			t.Errorf("%s: %v", request, err)
+		}
+	}
+}
+
 func TestAudienceIsBounded(t *testing.T) {
 	request := func(n int) json.RawMessage {
 		users, _ := json.Marshal(strings.Split(strings.Repeat("u,", n-1)+"u", ","))
