@@ -36,7 +36,7 @@ type minted struct {
 	Expires int64  `json:"expires"`
 }
 
-// mint makes a token for {"user", "seconds"}. Negative seconds make an expired one.
+// mint makes a token for {"user", "seconds"}, of at most maxTokenAge. Negative seconds make an expired one.
 func (c *Console) mint(w http.ResponseWriter, r *http.Request, _ *stack.Stack) {
 	var request struct {
 		User    string
@@ -47,7 +47,8 @@ func (c *Console) mint(w http.ResponseWriter, r *http.Request, _ *stack.Stack) {
 	}
 	life := tokenLife
 	if request.Seconds != 0 {
-		life = min(time.Duration(request.Seconds)*time.Second, maxTokenAge)
+		const most = int(maxTokenAge / time.Second)
+		life = time.Duration(max(-most, min(request.Seconds, most))) * time.Second
 	}
 	token, err := c.Token(request.User, life)
 	if err != nil {

@@ -18,6 +18,9 @@ func TestMint(t *testing.T) {
 		`{"user":"alice","seconds":30}`:       "token of alice for 30s",
 		`{"user":"alice","seconds":-60}`:      "token of alice for -1m0s",
 		`{"user":"alice","seconds":99999999}`: "token of alice for 24h0m0s",
+		// More than a time.Duration has.
+		`{"user":"alice","seconds":10000000000}`:  "token of alice for 24h0m0s",
+		`{"user":"alice","seconds":-10000000000}`: "token of alice for -24h0m0s",
 	} {
 		var got minted
 		if r := f.do(t, http.MethodPost, "/token", request, &got); r.Message != "" || got.Token != want {
