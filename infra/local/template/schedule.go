@@ -3,6 +3,7 @@ package template
 import (
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"time"
@@ -96,5 +97,8 @@ func parseRate(s string) (time.Duration, error) {
 		return 0, errors.New(quote(s) + ": the unit is singular for 1 and plural above")
 	}
 	unit := map[string]time.Duration{"minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}[m[2]]
+	if count > int(math.MaxInt64/unit) {
+		return 0, errors.New(quote(s) + ": the local stack takes up to 106751 days")
+	}
 	return time.Duration(count) * unit, nil
 }

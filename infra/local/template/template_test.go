@@ -391,6 +391,7 @@ func TestParseRate(t *testing.T) {
 	tests := map[string]time.Duration{
 		"rate(1 minute)": time.Minute, "rate(2 minutes)": 2 * time.Minute, "rate(1 hour)": time.Hour, "rate(7 days)": 168 * time.Hour,
 		"rate(0 minutes)": 0, "rate(1 minutes)": 0, "rate(2 minute)": 0, "rate(1 second)": 0, "rate(-1 minute)": 0, "": 0,
+		"rate(106751 days)": 106751 * 24 * time.Hour, "rate(106752 days)": 0, "rate(9223372036854775807 minutes)": 0,
 	}
 	for s, want := range tests {
 		if got, err := parseRate(s); got != want || (err != nil) != (want == 0) {
