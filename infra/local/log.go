@@ -37,6 +37,9 @@ func newLog(to io.Writer, now func() time.Time, elsewhere bool) *log {
 	return &log{now: now, elsewhere: elsewhere, to: to, summaries: map[string]string{}}
 }
 
+// maxSummaries bounds those kept of invocations whose end is not told: above it, all are forgotten.
+const maxSummaries = 1 << 12
+
 const noConnection = "----------------"
 
 func (l *log) line(connection, what, format string, args ...any) {
@@ -167,6 +170,9 @@ func (l *log) output(function, text string) {
 			delete(record, "outcome")
 		}
 		l.mu.Lock()
+		if len(l.summaries) >= maxSummaries {
+			clear(l.summaries)
+		}
 		l.summaries[id] = attributes(record)
 		l.mu.Unlock()
 		return

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -233,6 +235,17 @@ func TestLog(t *testing.T) {
 		if got := strings.TrimPrefix(out.String(), before); got != want {
 			t.Errorf(" got %q\nwant %q", got, want)
 		}
+	}
+}
+
+// Invocations whose end is never told, because they were killed, do not pile up.
+func TestLogForgets(t *testing.T) {
+	l := newLog(io.Discard, func() time.Time { return at }, false)
+	for n := range 3 * maxSummaries {
+		l.output("publish", fmt.Sprintf(`{"message":"invocation","request_id":"r%d"}`, n))
+	}
+	if n := len(l.summaries); n > maxSummaries {
+		t.Errorf("%d summaries are kept", n)
 	}
 }
 
