@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -149,6 +151,20 @@ func TestSwarmSaysWhatIsWrong(t *testing.T) {
 	}
 	if first.Error == "" || first.Count != 0 || second.Error != "" || second.Count != 0 {
 		t.Errorf("%+v, %+v", first, second)
+	}
+}
+
+// What the Node server answers is looked at.
+func TestPost(t *testing.T) {
+	status := http.StatusOK
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+	defer server.Close()
+	if err := post(t.Context(), server.Client(), server.URL, "x"); err != nil {
+		t.Error(err)
+	}
+	status = http.StatusBadGateway
+	if err := post(t.Context(), server.Client(), server.URL, "x"); err == nil || err.Error() != "publish: status 502" {
+		t.Error(err)
 	}
 }
 

@@ -177,8 +177,11 @@ func post(ctx context.Context, client *http.Client, url string, request any) err
 		return fmt.Errorf("publish: %w", err)
 	}
 	defer answer.Body.Close() //nolint:errcheck // read only
-	if _, err := io.Copy(io.Discard, answer.Body); err != nil || answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("publish: status %d, %w", answer.StatusCode, err)
+	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("publish: status %d", answer.StatusCode)
 	}
 	return nil
 }

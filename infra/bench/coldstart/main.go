@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -133,8 +134,11 @@ func sample(function string) string {
 // functionNames are the folders of functions.
 func functionNames() ([]string, error) {
 	found, err := filepath.Glob("functions/*/main.go")
-	if err != nil || len(found) == 0 {
-		return nil, fmt.Errorf("functions: %v found (%w): run this from the root of the repository", len(found), err)
+	if err != nil {
+		return nil, fmt.Errorf("functions: %w", err)
+	}
+	if len(found) == 0 {
+		return nil, errors.New("functions: none found: run this from the root of the repository")
 	}
 	names := make([]string, len(found))
 	for i, path := range found {

@@ -6,6 +6,14 @@ import (
 	"testing"
 )
 
+// Elsewhere than in the root of the repository there are no functions.
+func TestFunctionNamesElsewhere(t *testing.T) {
+	names, err := functionNames()
+	if err == nil || strings.Contains(err.Error(), "%!") || !strings.Contains(err.Error(), "run this from the root of the repository") {
+		t.Errorf("%v, %v", names, err)
+	}
+}
+
 // TestRun starts each program once and once more. Times say nothing here.
 func TestRun(t *testing.T) {
 	t.Chdir("../../..")
