@@ -251,6 +251,16 @@ func Shard(id string) int {
 	return int(h.Sum32() & (Shards - 1))
 }
 
+// partShards are the shards of a part, from 0, in ascending order; those of all parts are all shards, each once.
+func partShards(part, parts int) (shards []int) {
+	for shard := range Shards {
+		if shard*parts/Shards == part {
+			shards = append(shards, shard)
+		}
+	}
+	return shards
+}
+
 // Timer is the state of sweep, from which it goes on after a stop or a crash.
 type Timer struct {
 	Active int // connections, as last counted

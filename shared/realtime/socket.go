@@ -128,7 +128,7 @@ type Verify struct {
 	User string `json:"user"`
 }
 
-// Fanout posts a publish to a part of its audience: the shards that PartShards tells.
+// Fanout posts a publish to a part of its audience: those of its shards that belong to the part.
 type Fanout struct {
 	ID      string   `json:"id"`
 	Part    int      `json:"part"` // from 0

@@ -28,16 +28,6 @@ func (p *Publisher) inlineMax() int {
 	return min(inlineMax, int(inlineTime.Seconds())*p.FanoutRPS)
 }
 
-// partShards are the shards of a part; those of all parts are all shards, each once.
-func partShards(part, parts int) (shards []int) {
-	for shard := range Shards {
-		if shard*parts/Shards == part {
-			shards = append(shards, shard)
-		}
-	}
-	return shards
-}
-
 // split has workers post an event to its audience. The plan is stored before the first worker begins, so that whoever sends the
 // request again after a crash goes on with the same parts: their checkpoints say what is left.
 func (p *Publisher) split(ctx context.Context, claim Claim, record Record, raw []byte, to audience) (contract.Published, error) {

@@ -78,7 +78,7 @@ type swept struct {
 
 // Sweep is what the schedule asks for: a run through all shards, or as many workers as that takes.
 func (s *Sweeper) Sweep(ctx context.Context) error {
-	lease := s.lease(ctx, partOf(0, 1))
+	lease := s.lease(ctx, partShards(0, 1))
 	timer, err := s.Timers.Begin(ctx, lease, s.Now())
 	timer.count()
 	split := s.PerWorker > 0 && timer.Active > s.PerWorker
@@ -145,7 +145,7 @@ func (s *Sweeper) split(ctx context.Context, t Timer) error {
 	n := workers(t.Active, s.PerWorker)
 	var errs []error
 	for i := range n {
-		if err := s.Workers.Start(ctx, Worker{Shards: partOf(i, n), RPS: float64(s.RPS) / float64(n)}); err != nil {
+		if err := s.Workers.Start(ctx, Worker{Shards: partShards(i, n), RPS: float64(s.RPS) / float64(n)}); err != nil {
 			errs = append(errs, fmt.Errorf("start worker %d of %d: %w", i+1, n, err))
 		}
 	}
@@ -161,15 +161,6 @@ func workers(connections, perWorker int) int {
 		n *= 2
 	}
 	return n
-}
-
-// partOf are the shards of the ith of n workers.
-func partOf(i, n int) []int {
-	var shards []int
-	for shard := i * Shards / n; shard < (i+1)*Shards/n; shard++ {
-		shards = append(shards, shard)
-	}
-	return shards
 }
 
 // count sums up the shards.

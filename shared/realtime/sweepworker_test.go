@@ -68,7 +68,7 @@ func TestSweepIsSplit(t *testing.T) {
 				shards = append(shards, w.Shards...)
 			}
 			if tt.workers > 1 {
-				if diff := cmp.Diff(partOf(0, 1), shards); diff != "" {
+				if diff := cmp.Diff(partShards(0, 1), shards); diff != "" {
 					t.Errorf("each shard once, -want +got\n%s", diff)
 				}
 				if tt.begin == nil && (metrics.sum["ActiveConnections"] != float64(tt.active) || table.timer.Active != tt.active || table.timer.Peak != tt.active) {
