@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -49,7 +48,10 @@ func (k key) item() item { return item{PartitionKey: text(k.pk), SortKey: text(k
 // String is the key as errors name it.
 func (k key) String() string { return strings.TrimSuffix(k.pk+" "+k.sk, " ") }
 
-func shardKey(shard int) key { return key{pk: fmt.Sprintf("%s%x", connectionPrefix, shard)} }
+// digit is a shard as keys and attributes have it: in hexadecimal.
+func digit(shard int) string { return strconv.FormatInt(int64(shard), 16) }
+
+func shardKey(shard int) key { return key{pk: connectionPrefix + digit(shard)} }
 
 func connectionKey(connection string) key {
 	k := shardKey(realtime.Shard(connection))
@@ -64,7 +66,7 @@ func roomKey(room, connection string) key {
 }
 
 // roomShard is the part of a room's sort keys that a shard has.
-func roomShard(shard int) string { return fmt.Sprintf("%s%x#", roomPrefix, shard) }
+func roomShard(shard int) string { return roomPrefix + digit(shard) + "#" }
 
 // roomConnection is the connection in a ROOM's sort key.
 func roomConnection(sk string) string { return sk[strings.LastIndexByte(sk, '#')+1:] }

@@ -42,7 +42,7 @@ func (s *Timers) Begin(ctx context.Context, l realtime.Lease, now time.Time) (re
 		}
 	}
 	found, err := s.update(ctx, op, sweepKey(), &dynamodb.UpdateItemInput{
-		UpdateExpression:    update(set, remove),
+		UpdateExpression:    clauses(set, remove),
 		ConditionExpression: new(strings.Join(conditions, " AND ")),
 		ExpressionAttributeValues: values{
 			":owner": text(l.Owner),
@@ -98,7 +98,7 @@ func (s *Timers) write(ctx context.Context, op string, l realtime.Lease, shards 
 	}
 	w.values[":owner"] = text(l.Owner)
 	_, err := s.update(ctx, op, sweepKey(), &dynamodb.UpdateItemInput{
-		UpdateExpression:          update(w.set, w.remove),
+		UpdateExpression:          clauses(w.set, w.remove),
 		ConditionExpression:       &condition,
 		ExpressionAttributeValues: w.values,
 	})
@@ -156,16 +156,14 @@ type expression []string
 
 func (e *expression) add(actions ...string) { *e = append(*e, actions...) }
 
-func update(set, remove expression) *string {
-	clauses := "SET " + strings.Join(set, ", ")
+// clauses is the whole of an update.
+func clauses(set, remove expression) *string {
+	all := "SET " + strings.Join(set, ", ")
 	if len(remove) > 0 {
-		clauses += " REMOVE " + strings.Join(remove, ", ")
+		all += " REMOVE " + strings.Join(remove, ", ")
 	}
-	return &clauses
+	return &all
 }
-
-// digit is a shard as keys and attributes have it.
-func digit(shard int) string { return fmt.Sprintf("%x", shard) }
 
 // timerOf reads the item; what it does not have yet is zero.
 func timerOf(op string, from item) (t realtime.Timer, err error) {
