@@ -44,7 +44,7 @@ func (p *Publisher) fanout(ctx context.Context, f Fanout) error {
 		return err
 	}
 	w := &worker{p: p, job: f, key: PartKey{ID: f.ID, Part: f.Part}, owner: rand.Text(), req: req}
-	lease := p.deadline(ctx).Add(endReserve + leaseReserve)
+	lease := invocationEnd(ctx, p.Now).Add(endReserve + leaseReserve)
 	switch w.part, err = p.Parts.Begin(ctx, w.key, w.owner, f.Depth, begun, lease); {
 	case errors.Is(err, ErrExists): // this job was handed over, and is here once more
 		return nil

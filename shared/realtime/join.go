@@ -51,7 +51,7 @@ func (r *Receiver) join(ctx context.Context, m Message, in wire.Inbound) error {
 // enter writes the room's row and returns the instant that it has; zero: a later leave or join has it already.
 func (r *Receiver) enter(ctx context.Context, m Message, conversation string) (time.Time, error) {
 	room := contract.ConversationRoom(conversation)
-	s := Socket{ID: m.ConnectionID, UserID: m.Identity.UserID, Protocol: m.Identity.Protocol, ConnectedAt: m.ConnectedAt}
+	s := m.socket()
 	at := m.At
 	for range joinTries {
 		err := r.Rooms.Join(ctx, room, s, at)
@@ -78,7 +78,7 @@ func (r *Receiver) leave(ctx context.Context, m Message, in wire.Inbound) error 
 		return err
 	}
 	room := contract.ConversationRoom(data.ConversationID)
-	s := Socket{ID: m.ConnectionID, UserID: m.Identity.UserID, Protocol: m.Identity.Protocol, ConnectedAt: m.ConnectedAt}
+	s := m.socket()
 	err = r.Rooms.Leave(ctx, room, s, LeftRoom, m.At)
 	conflict, overtaken := errors.AsType[*RoomConflict](err)
 	// A join after a removal is ahead of the clock, and no later one. A removal that is ahead has taken it out already.

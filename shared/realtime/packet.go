@@ -190,7 +190,7 @@ func (r *Receiver) exitNamespace(ctx context.Context, m Message) error {
 	case err != nil:
 		return err
 	}
-	remover := &Remover{Connections: r.Connections, Presences: r.Presences, Rooms: r.Rooms, Now: r.Now}
+	remover := r.remover()
 	if m.At.Before(c.Entered) {
 		return nil // it was the end of the time before
 	}

@@ -96,7 +96,7 @@ func (p *Publisher) Publish(ctx context.Context, req *contract.Publish, raw json
 func (p *Publisher) claim(ctx context.Context, req *contract.Publish, raw json.RawMessage) Claim {
 	sum := sha256.Sum256(raw) // a repeated request is the same to the byte, its id included
 	return Claim{
-		ID: req.ID, Owner: rand.Text(), Hash: hex.EncodeToString(sum[:]), Event: req.Event, Lease: p.deadline(ctx).Add(leaseReserve),
+		ID: req.ID, Owner: rand.Text(), Hash: hex.EncodeToString(sum[:]), Event: req.Event, Lease: invocationEnd(ctx, p.Now).Add(leaseReserve),
 	}
 }
 
@@ -153,14 +153,15 @@ func (p *Publisher) clean(ctx context.Context, gone []target) {
 	}
 }
 
-func (p *Publisher) deadline(ctx context.Context) time.Time {
+// invocationEnd is when the invocation that ctx is of ends at the latest.
+func invocationEnd(ctx context.Context, now func() time.Time) time.Time {
 	if deadline, ok := ctx.Deadline(); ok {
 		return deadline
 	}
-	return p.Now().Add(maxInvocation)
+	return now().Add(maxInvocation)
 }
 
-func (p *Publisher) timeLeft(ctx context.Context) time.Duration { return p.deadline(ctx).Sub(p.Now()) }
+func (p *Publisher) timeLeft(ctx context.Context) time.Duration { return invocationEnd(ctx, p.Now).Sub(p.Now()) }
 
 // untilEnd is ctx without what is kept of its time for the answer.
 func (p *Publisher) untilEnd(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -69,6 +69,10 @@ type Message struct {
 	Entered      time.Time // of a Socket.IO client's event, with its user: when it came into the namespace; found in its row
 }
 
+func (m Message) socket() Socket {
+	return Socket{ID: m.ConnectionID, UserID: m.Identity.UserID, Protocol: m.Identity.Protocol, ConnectedAt: m.ConnectedAt}
+}
+
 // Connect records a connection and asks publish to welcome or refuse it; nothing can be posted to it before the handshake
 // is done. An error fails the handshake, and leaves nothing that sweep does not end.
 func (r *Receiver) Connect(ctx context.Context, e Connected) error {
@@ -203,7 +207,7 @@ func (r *Receiver) Disconnect(ctx context.Context, e Disconnected) error {
 
 // depart ends a connection: out of its user's presence, telling so, then its rows.
 func (r *Receiver) depart(ctx context.Context, c Connection, at time.Time) error {
-	remover := &Remover{Connections: r.Connections, Presences: r.Presences, Rooms: r.Rooms, Now: r.Now}
+	remover := r.remover()
 	found := false
 	if c.UserID != "" {
 		var err error
@@ -216,6 +220,10 @@ func (r *Receiver) depart(ctx context.Context, c Connection, at time.Time) error
 		return r.Connections.End(ctx, c)
 	}
 	return remover.erase(ctx, c)
+}
+
+func (r *Receiver) remover() *Remover {
+	return &Remover{Connections: r.Connections, Presences: r.Presences, Rooms: r.Rooms, Now: r.Now}
 }
 
 // leavePresence takes a connection out of its user's presence and has everybody told; found is false where it was not in it.

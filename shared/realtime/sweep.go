@@ -122,21 +122,14 @@ func (s *Sweeper) Work(ctx context.Context, w Worker) error {
 }
 
 func (s *Sweeper) lease(ctx context.Context, shards []int) Lease {
-	return Lease{Owner: rand.Text(), Shards: shards, Until: s.deadline(ctx).Add(sweepLease)}
-}
-
-func (s *Sweeper) deadline(ctx context.Context) time.Time {
-	if deadline, ok := ctx.Deadline(); ok {
-		return deadline
-	}
-	return s.Now().Add(maxInvocation)
+	return Lease{Owner: rand.Text(), Shards: shards, Until: invocationEnd(ctx, s.Now).Add(sweepLease)}
 }
 
 func (s *Sweeper) run(ctx context.Context, l Lease, t Timer, rps float64) *sweepRun {
 	return &sweepRun{
 		Sweeper: s, lease: l, timer: t, told: t, pending: map[int][]Connection{},
 		limit: rate.NewLimiter(rate.Limit(rps), max(1, int(rps/10))), atOnce: min(max(1, int(rps)), sweepChunk),
-		stop: s.deadline(ctx).Add(-sweepReserve),
+		stop: invocationEnd(ctx, s.Now).Add(-sweepReserve),
 	}
 }
 

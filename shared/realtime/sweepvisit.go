@@ -122,13 +122,7 @@ func (r *sweepRun) expire(ctx context.Context, c Connection) (sighting, error) {
 // verify asks API Gateway for a connection, and removes it when it is gone.
 func (r *sweepRun) verify(ctx context.Context, c Connection) (sighting, error) {
 	_, err := r.lastActive(ctx, c)
-	switch {
-	case errors.Is(err, ErrGone):
-		return r.found(ctx, c)
-	case err != nil:
-		return perhaps, err
-	}
-	return seen, nil
+	return r.sighted(ctx, c, err)
 }
 
 func (r *sweepRun) lastActive(ctx context.Context, c Connection) (at time.Time, err error) {
@@ -148,7 +142,11 @@ func (r *sweepRun) close(ctx context.Context, c Connection) error {
 
 // post posts a message to a connection, and removes it when it is gone.
 func (r *sweepRun) post(ctx context.Context, c Connection, message []byte) (sighting, error) {
-	err := r.call(ctx, c, func() error { return r.Poster.Post(ctx, c.ID, message) })
+	return r.sighted(ctx, c, r.call(ctx, c, func() error { return r.Poster.Post(ctx, c.ID, message) }))
+}
+
+// sighted is what a call of the connection management API tells of a connection, which is removed when it is gone.
+func (r *sweepRun) sighted(ctx context.Context, c Connection, err error) (sighting, error) {
 	switch {
 	case errors.Is(err, ErrGone):
 		return r.found(ctx, c)
