@@ -58,7 +58,7 @@ func (c *Console) mint(w http.ResponseWriter, r *http.Request, _ *stack.Stack) {
 	answer(w, minted{token, c.Now().Add(life).UnixMilli()})
 }
 
-// sample is a request that is in the repository.
+// sampleFile is a request that is in the repository.
 type sampleFile struct {
 	Function string `json:"function"`
 	File     string `json:"file"` // as make takes it

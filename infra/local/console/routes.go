@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"net/http"
+	"strings"
 	"time"
 
 	"example.org/realtime/infra/local/stack"
@@ -47,8 +48,8 @@ func (c *Console) routes() http.Handler {
 		"POST /token":             c.mint,
 		"POST /invoke/{function}": c.invoke,
 	} {
-		method, path, _ := bytes.Cut([]byte(pattern), []byte(" "))
-		mux.HandleFunc(string(method)+" "+Path+"/api"+string(path), func(w http.ResponseWriter, r *http.Request) {
+		method, path, _ := strings.Cut(pattern, " ")
+		mux.HandleFunc(method+" "+Path+"/api"+path, func(w http.ResponseWriter, r *http.Request) {
 			s := c.stack.Load()
 			if s == nil {
 				refuse(w, http.StatusServiceUnavailable, "", "the stack is starting")

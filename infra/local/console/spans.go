@@ -20,9 +20,6 @@ const (
 	kindFunction = "function"
 	kindTable    = "table"
 	kindPost     = "post" // a request to @connections
-
-	nameOfPost = gateway.PostToConnection
-	statusGone = http.StatusGone
 )
 
 // Kinds of a Trace that a client begins; the others are functions.
@@ -64,7 +61,7 @@ func (t *traces) gateway(e gateway.Event) {
 		s.Failed, s.Outcome = true, oneLine(e.Err.Error())
 	default:
 		s.Kind, s.Detail = kindPost, e.ConnectionID
-		s.Failed = e.Status >= 300 && e.Status != statusGone
+		s.Failed = e.Status >= 300 && e.Status != http.StatusGone
 		if e.Status >= 300 {
 			s.Outcome = fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
 		}

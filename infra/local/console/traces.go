@@ -2,9 +2,12 @@ package console
 
 import (
 	"cmp"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
+
+	"example.org/realtime/infra/local/gateway"
 )
 
 // Bounds of what is remembered.
@@ -167,13 +170,11 @@ func (t *traces) span(id string, s Span, begun time.Time, took time.Duration, u 
 	case kindFunction:
 		trace.Functions++
 	case kindPost:
-		switch s.Status {
-		case statusGone:
+		switch {
+		case s.Status == http.StatusGone:
 			trace.Gone++
-		default:
-			if !s.Failed && s.Name == nameOfPost {
-				trace.Posts++
-			}
+		case !s.Failed && s.Name == gateway.PostToConnection:
+			trace.Posts++
 		}
 	}
 	if s.Failed {
