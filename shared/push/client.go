@@ -66,10 +66,7 @@ func New(cfg aws.Config, endpoint string, now func() time.Time) (*Client, error)
 	// HTTP/2 takes more of a processor for a post, and posts that begin at once each open a connection with either
 	// (infra/bench/poster: tls-http1, tls-http2). One of HTTP/2 that is dead, but not closed, would fail many posts.
 	transport.Protocols.SetHTTP1(true)
-	host := u.Host
-	if port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]; port != "" {
-		host = strings.TrimSuffix(host, port)
-	}
+	host := strings.TrimSuffix(u.Host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
 	return &Client{
 		base:        &http.Request{Method: http.MethodPost, Host: host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1},
 		scheme:      u.Scheme,

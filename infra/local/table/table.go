@@ -84,8 +84,7 @@ func (t *Table) ResetConsumed() {
 func (t *Table) count(operation string, u Units) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	sum := t.consumed[operation]
-	t.consumed[operation] = Units{Read: sum.Read + u.Read, Write: sum.Write + u.Write}
+	t.consumed[operation] = t.consumed[operation].plus(u)
 }
 
 // store is the table of that name.
