@@ -89,8 +89,8 @@ func (c *Client) Post(ctx context.Context, id string, message []byte) error {
 	return c.call(ctx, http.MethodPost, id, func(ctx context.Context) error { return c.post(ctx, id, message) })
 }
 
-// call makes one call in time. It tells which failed ones API Gateway cannot have heard of: those for which there was no
-// connection to write to. Its errors never have the message.
+// call makes one call in time. realtime.ErrNotSent is of one that API Gateway cannot have heard of: there was no connection to
+// write to. No error has the message in it.
 func (c *Client) call(ctx context.Context, method, id string, do func(context.Context) error) error {
 	if id == "" || id == "." || id == ".." { // the path of such an id is that of something else
 		return fmt.Errorf("%s connection %q: %w", method, id, realtime.ErrGone)

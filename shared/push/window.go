@@ -22,14 +22,15 @@ type attempt struct {
 	end       func() // for when it is over
 }
 
+// newAttempt has ctx tell when there is a connection.
 func newAttempt(ctx context.Context, end func()) *attempt {
 	a := &attempt{end: end}
 	a.ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { a.connected = true }})
 	return a
 }
 
-// window is a deadline of calls that begin soon after one another and end with the same context, and what is left of those that
-// are over. A timer for each post would take a twentieth of a post's time, which is more than its signature takes.
+// window is a deadline for all calls that begin within windowLength and end with the same context: a timer for each would take a
+// twentieth of a post's time, which is more than its signature takes. Attempts that are over are used again.
 type window struct {
 	ended    <-chan struct{} // Done of that context
 	until    time.Time
@@ -37,8 +38,8 @@ type window struct {
 	attempts sync.Pool          // of *attempt
 }
 
-// begin begins a call that ends with ctx, or when it has had its time, and up to windowLength more. Its context may have the
-// values of another call's: none is looked at.
+// begin begins a call. Its context ends with ctx, or after callTimeout and up to windowLength more; its values may be those of
+// another call's context, and nobody looks at them.
 func (c *Client) begin(ctx context.Context) *attempt {
 	last := c.window.Load()
 	if last != nil && time.Until(last.until) >= callTimeout {

@@ -28,8 +28,8 @@ const (
 // errDeferred ends a presence job for which the budget has no room within the next seconds.
 var errDeferred = errors.New("PRESENCE_RPS is used up: presence is told later")
 
-// deliverPresence delivers a presence within PRESENCE_RPS. Of a large audience it is a portion at a time, the first of which has
-// been taken. An error says that the rest has heard nothing.
+// deliverPresence delivers a presence within PRESENCE_RPS, to a large audience a portion at a time; awaitTurn has taken the first
+// out of the budget. After an error the rest has heard nothing.
 func (p *Publisher) deliverPresence(ctx context.Context, user string, to targets, d delivery) (o outcome, err error) {
 	rps := p.presenceRPS(to)
 	portions := slices.Chunk(slices.Sorted(maps.Keys(to)), p.portion(to))
@@ -61,8 +61,8 @@ func (p *Publisher) presenceRPS(to targets) int {
 	return max(p.PresenceRPS, (len(to)+longestTelling-1)/longestTelling)
 }
 
-// portion is how many posts of a presence are taken out of the budget at once: all, or a quarter of a second's, so that a large
-// audience finds room beside others.
+// portion is how many posts of a presence are taken out of the budget at once: all of a small audience, else at most a quarter of
+// what a second has, so that a large one finds room beside others.
 func (p *Publisher) portion(to targets) int {
 	if p.PresenceRPS == 0 || len(to) < freePosts {
 		return max(1, len(to))
@@ -84,7 +84,8 @@ func (p *Publisher) awaitTurn(ctx context.Context, user string, to targets) (wai
 	return p.takePosts(ctx, user, p.portion(to), rps)
 }
 
-// takePosts takes posts out of this second, or of one of the next, which have rps each, and waits for it. errDeferred: they are full.
+// takePosts takes posts out of the budget of this second or of one of the next, rps each, and waits for that second. errDeferred: all
+// of those asked are full.
 func (p *Publisher) takePosts(ctx context.Context, user string, posts, rps int) (waited bool, err error) {
 	now := p.Now()
 	for _, ahead := range secondsAhead(user, now) {

@@ -36,7 +36,7 @@ func (p *Publisher) deliver(ctx context.Context, to iter.Seq[target], d delivery
 	return p.begin(ctx, newTurns(d.rate), to, d)()
 }
 
-// begin is deliver up to its last post, which has begun when it returns. The outcome waits for all of them.
+// begin is deliver, but returns when the last post has begun. What it returns waits for all of them.
 func (p *Publisher) begin(ctx context.Context, turns *turns, to iter.Seq[target], d delivery) func() outcome {
 	var (
 		mu sync.Mutex

@@ -99,9 +99,9 @@ func (c *Control) sendAway(ctx context.Context, req *contract.DisconnectSockets,
 	return published, nil
 }
 
-// sendAwayRest sends away those that answered 410 and are still in the presence of a user who is kept out: they came before
-// that, and their handshake was under way. One that has ended indeed leaves the presence, at the latest when it is too old
-// for a handshake; whatever is there after that, or at the end of the invocation's time, has failed.
+// sendAwayRest tries again those that answered 410 and are still in the presence of a user who is kept out: they came before that,
+// and their handshake was under way. A socket that has truly ended is removed from the presence when it answers 410 and is too old
+// for a handshake. Whatever is there after reachTime, or at the end of the invocation's time, has failed.
 func (c *Control) sendAwayRest(ctx context.Context, req *contract.DisconnectSockets, answer *contract.SocketsDisconnected) error {
 	published := &answer.Published
 	until := time.Now().Add(reachTime) // a stopwatch: no clock of the rules

@@ -19,7 +19,8 @@ const (
 	// fanoutPage is how many sockets a worker posts to between two checkpoints: at most so many hear an event twice after a crash,
 	// or, while some of them are slow, pagesAtOnce times as many.
 	fanoutPage = 1000
-	// pagesAtOnce is how many pages a worker has under way where sockets of the first of them are slow: at workerRPS those of slowestPost.
+	// pagesAtOnce is how many pages a worker has under way while sockets of the oldest are slow: about as many as it begins in slowestPost
+	// at workerRPS.
 	pagesAtOnce = 16
 	// pageTime is how long the posts of a page are at most spread over, where the rate is low.
 	pageTime = 10 * time.Second
@@ -150,8 +151,8 @@ func newPage(shard int, last string, wait func() outcome) page {
 	return pg
 }
 
-// settle counts the pages that have ended, in order, with a checkpoint for each, and waits until at most so many have not. The first of
-// them is given the time of a post that is not slow, so that where none is there is a checkpoint before the next page begins.
+// settle counts pages that have ended, in order, and stores a checkpoint for each. It waits until at most so many are under way, and
+// then no longer than slowPost for each: where no socket is slow, a page has its checkpoint before the next one begins.
 func (w *worker) settle(ctx context.Context, most int) error {
 	for len(w.pages) > 0 {
 		var o outcome

@@ -85,9 +85,8 @@ func (r *Roster) all(ctx context.Context, conversation string) (users []string, 
 	}
 }
 
-// remove ends a user's part in a conversation, and takes the user's sockets out of the room. The mark that this leaves in
-// the room, ahead of the clock, also beats a join that looked the user up just before, and it is left where nobody had
-// joined for that reason.
+// remove ends a user's part in a conversation, and takes the user's sockets out of the room: each gets a tombstone there that is
+// ahead of the clock, even one that had not joined. So it also beats a join that looked the user up just before.
 func (r *Roster) remove(ctx context.Context, conversation, user string) (bool, error) {
 	was, err := r.Participants.Remove(ctx, conversation, user)
 	if err != nil {

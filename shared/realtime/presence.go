@@ -127,7 +127,7 @@ func (p *Publisher) observers(ctx context.Context, rooms []string) (observers, e
 	return who, nil
 }
 
-// minutely tells what holds for long once in each minute of the clock, as a metric's period is one.
+// minutely has what lasts told once in each minute of the clock, the period of a metric.
 type minutely struct{ minute atomic.Int64 }
 
 // first tells whether this process has not told it yet in now's minute.
@@ -136,8 +136,8 @@ func (m *minutely) first(now time.Time) bool {
 	return m.minute.Swap(minute) != minute
 }
 
-// with is the audience and the user's own sockets, without those. Of the user, only these are left: a listing may still have one
-// that has just ended, which is what there is to tell, and one that is about to come is told then.
+// with is the audience and a user's own sockets, but for those in without. Of the user's sockets in the audience none counts: it
+// was listed earlier than own, and may still have one that has just ended.
 func (t targets) with(user string, own []Socket, without map[string]bool) targets {
 	all := maps.Clone(t)
 	maps.DeleteFunc(all, func(_ string, t target) bool { return t.UserID == user })

@@ -161,7 +161,9 @@ func invocationEnd(ctx context.Context, now func() time.Time) time.Time {
 	return now().Add(maxInvocation)
 }
 
-func (p *Publisher) timeLeft(ctx context.Context) time.Duration { return invocationEnd(ctx, p.Now).Sub(p.Now()) }
+func (p *Publisher) timeLeft(ctx context.Context) time.Duration {
+	return invocationEnd(ctx, p.Now).Sub(p.Now())
+}
 
 // untilEnd is ctx without what is kept of its time for the answer.
 func (p *Publisher) untilEnd(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -44,8 +44,8 @@ func (r *Remover) presence(ctx context.Context, user, id string, at, connectedBe
 	return p, nil
 }
 
-// found is presence for a socket of which API Gateway said then that it is gone: what counts is how old it was at that moment,
-// not how long its removal took to come.
+// found is presence for a socket that API Gateway said is gone, at the time then. ErrTooYoung: at that time, not now, it may have
+// been in its handshake.
 func (r *Remover) found(ctx context.Context, user, id string, then time.Time) (Presence, error) {
 	return r.presence(ctx, user, id, r.Now(), then.Add(-handshakeGuard))
 }

@@ -26,7 +26,7 @@ type Connection struct {
 	ConnectedAt time.Time
 	TokenExpiry time.Time // whole seconds; zero: the token never expires
 	Rooms       []string  // every room it ever joined, unordered; some may have been left since
-	Gone        time.Time // zero, or when its end was noticed although its beginning was not, or not whole
+	Gone        time.Time // when it ended, if not all of it could be removed then, as before its connect was done: sweep does; zero: not so
 
 	// Of a Socket.IO client, whose UserID is "" while it is not in the namespace.
 	Was     string    // the user it had when it left the namespace; it comes back as no other

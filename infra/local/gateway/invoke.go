@@ -15,8 +15,9 @@ import (
 	"example.org/realtime/infra/local/trace"
 )
 
-// Invoker invokes a function synchronously. The context is not that of the route's timeout: a function that API Gateway no longer
-// waits for keeps running; it has the trace of the event, for Invoker to send along. Invoker must return when it ends all the same, since Close waits for it. The error means that the Invoke API could not be reached.
+// Invoker invokes a function synchronously. ctx has the trace of the event, for Invoker to send along, and does not end with the
+// route's timeout: a function that API Gateway no longer waits for keeps running. Invoker returns when ctx ends, because Close waits
+// for it. The error means that the Invoke API could not be reached.
 type Invoker func(ctx context.Context, function string, payload []byte) (Result, error)
 
 // Result is the Invoke API's answer.

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Main runs the tests, then end, which closes what they share; nil: they share nothing. A package whose tests pass and that leaves goroutines of this repository behind
-// fails.
+// Main runs the tests, then end, which closes what they share; nil: they share nothing. A package fails whose tests pass and leave
+// goroutines of this repository behind.
 func Main(m *testing.M, end func() error) {
 	code := m.Run()
 	if end != nil {
