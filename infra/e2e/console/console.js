@@ -342,7 +342,7 @@ test("figures over time are counted and drawn", async () => {
     const shown = await page.locator(".plot").allTextContents();
     assert.match(shown[0], /Active connections2.*peak [3-9]/);
     assert.match(shown[1], /Events of clients a second.*\d+ in all/);
-    assert.match(shown[2], /Posts to clients a second.*[1-9]\d* in all, \d+ gone, [1-9]\d* failed/);
+    assert.match(shown[2], /Posts to clients a second.*[1-9]\d* in all, \d+ × 410, [1-9]\d* failed/);
     assert.match(shown[4], /Write units.*[1-9]\d* in all/);
     assert.match(shown[6], /Would cost on AWS, an hour\$[\d.e-]+.*\$0\.000\d+ since the start/);
   });
@@ -395,6 +395,33 @@ test("hundreds of frames at once are drawn in one go, the last of them", async (
   }));
   assert.deepEqual(drawn, { lines: 200, last: true }, "the first time that anything is drawn");
   assert.deepEqual(p.problems, []);
+  await p.context().close();
+});
+
+test("the newest frame stays in sight while panes are added beside it, until somebody scrolls up", async () => {
+  const p = await open(browser, stack.console);
+  const pane = await client(p, "follows");
+  const frames = pane.locator(".frames");
+  const below = () => frames.evaluate((list) => list.scrollHeight - list.scrollTop - list.clientHeight);
+  const send = async (id) => {
+    await pane.getByLabel("Frame", { exact: true }).fill(JSON.stringify({ event: "words ".repeat(60), id }));
+    await pane.getByRole("button", { name: "Send" }).click();
+    await eventually(async () => assert.match(await frames.textContent(), new RegExp(`"ack","id":"${id}"`)));
+  };
+  await send("one");
+  await send("two");
+  const lines = () => frames.evaluate((list) => list.scrollHeight);
+  const before = await lines();
+  await p.click("text=Add a client");
+  await eventually(async () => assert.ok((await lines()) > before + 40, "the frames wrap anew"));
+  await eventually(async () => assert.ok((await below()) <= 1, "in the narrower pane"));
+  await send("three");
+  await eventually(async () => assert.ok((await below()) <= 1, "and whatever comes then"));
+  await frames.hover();
+  await p.mouse.wheel(0, -5000);
+  await eventually(async () => assert.equal(await frames.evaluate((list) => list.scrollTop), 0));
+  await send("four");
+  assert.equal(await frames.evaluate((list) => list.scrollTop), 0, "who reads what was before is left alone");
   await p.context().close();
 });
 

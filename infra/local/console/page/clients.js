@@ -158,12 +158,20 @@ function pane(name) {
     if (waiting.length > keptFrames) waiting.shift();
   }
 
+  // The newest frame stays in sight until somebody scrolls up, also when lines wrap anew because the pane became narrower.
+  let following = true, top = 0;
+  const follow = () => following && (frames.scrollTop = frames.scrollHeight);
+  frames.onscroll = () => {
+    following = frames.scrollHeight - frames.scrollTop - frames.clientHeight <= 40 || (following && frames.scrollTop >= top);
+    top = frames.scrollTop;
+  };
+  new ResizeObserver(follow).observe(frames);
+
   function draw() {
-    const below = frames.scrollHeight - frames.scrollTop - frames.clientHeight > 40;
     frames.append(...waiting.map(line));
     waiting = [];
     while (frames.children.length > keptFrames) frames.firstChild.remove();
-    if (!below) frames.scrollTop = frames.scrollHeight;
+    follow();
   }
 
   // line shows a frame. A token is never shown whole.

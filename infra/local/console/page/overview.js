@@ -7,7 +7,7 @@ const width = 300, height = 64;
 const plots = [
   { title: "Active connections", value: (s) => s.active, unit: count, note: (m) => `peak ${count(m.peak)}`, now: (m) => count(live.news.counts.open) },
   { title: "Events of clients a second", value: (s) => s.events, unit: count, note: (m) => `${count(m.total.events)} in all` },
-  { title: "Posts to clients a second", value: (s) => s.posts, unit: count, note: (m) => `${count(m.total.posts)} in all, ${count(m.total.gone)} gone, ${count(m.total.failed)} failed` },
+  { title: "Posts to clients a second", value: (s) => s.posts, unit: count, note: (m) => `${count(m.total.posts)} in all, ${count(m.total.gone)} × 410, ${count(m.total.failed)} failed` },
   { title: "Invocations a second", value: (s) => s.usage.invocations, unit: count, note: (m) => `${count(m.total.usage.invocations)} in all, ${count(m.total.errors)} with an error` },
   { title: "Write units a second", value: (s) => s.usage.write, unit: units, note: (m) => `${units(m.total.usage.write)} in all` },
   { title: "Read units a second", value: (s) => s.usage.read, unit: units, note: (m) => `${units(m.total.usage.read)} in all` },
