@@ -72,7 +72,7 @@ test: ## Vet and test; needs Go only
 sim: ## Play the rules against faults, from SEEDS=1000 seeds; SEEDS=1 SEED=17 replays one
 	$(call shape,SEEDS,[1-9][0-9]{0$(comma)8},number of seeds: give a whole one from 1)
 	$(call shape,SEED,[0-9]{1$(comma)18},seed: give a whole number from 0)
-	go test -count=1 -timeout 2h -run '^TestPromises' ./infra/sim -args -seeds $(SEEDS) -seed $(SEED)
+	go test -v -count=1 -timeout 2h -run '^TestPromises' ./infra/sim -args -seeds $(SEEDS) -seed $(SEED)
 
 fuzz: ## Every fuzz target for FUZZTIME=30s
 	$(call shape,FUZZTIME,([1-9][0-9]*(ms|[smh]))+|[1-9][0-9]*x,duration: give one as 30s or 5m$(comma) or a number of inputs as 1000x)
