@@ -465,8 +465,8 @@ export interface ConnectionRooms {
 /** What has become of a publish so far. */
 export interface PublishStatus {
   id: string;
-  /** in_progress also when it died; it is done when its id is published again. */
-  state: "in_progress" | "done";
+  /** One that is interrupted goes on when the same request, with its id, is published again. */
+  state: "in_progress" | "interrupted" | "done";
   event: string;
   /** The sum of delivered, gone, failed and queued; when it is done, those that were there when their turn came. */
   matched: number;

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -56,6 +57,30 @@ func (w *world) backend(id, to string) (answer contract.Published, crashed bool)
 	}
 }
 
+// states are those that a publish is seen in every second until it is done, or for an hour; each once in a row.
+func (w *world) states(id string) (seen []string) {
+	for range 3600 {
+		status, err := w.ports.ledger.Read(w.t.Context(), id)
+		if err == nil && (len(seen) == 0 || status.State != seen[len(seen)-1]) {
+			seen = append(seen, status.State)
+		}
+		if status.State == contract.PublishDone {
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	return seen
+}
+
+// watch holds a publish to it that it never seems interrupted while whoever dies is started again.
+func (w *world) watch(id string) {
+	w.running.Go(func() {
+		if seen := w.states(id); !slices.Equal(seen, []string{contract.PublishInFlight, contract.PublishDone}) {
+			w.fail("%s was seen %v", id, seen)
+		}
+	})
+}
+
 // checkSplit holds a publish that has settled to its promises: everybody of the audience who stayed heard it, once unless
 // something died, and its status is what was posted.
 func (w *world) checkSplit(id string, audience []*conn, exact bool) contract.PublishStatus {
@@ -97,6 +122,7 @@ func TestCrashOfASplitPublish(t *testing.T) {
 				inWorld(t, slow, func(t *testing.T, w *world) {
 					all := w.members("group:g1", sockets)
 					w.killing[name] = n
+					w.watch("p1")
 					answer, _ := w.backend("p1", `{"groups":["g1"]}`)
 					if answer.Queued != sockets || answer.Matched != sockets {
 						t.Errorf("after %d steps: answer %+v", n, answer)
@@ -125,6 +151,7 @@ func TestSplitPublishHandsOver(t *testing.T) {
 	slow.fanoutRPS = 1
 	inWorld(t, slow, func(t *testing.T, w *world) {
 		all := w.members("group:g1", 60)
+		w.watch("p1")
 		answer, _ := w.backend("p1", `{"groups":["g1"]}`)
 		if answer.Queued != 60 {
 			t.Errorf("answer %+v", answer)
@@ -137,6 +164,48 @@ func TestSplitPublishHandsOver(t *testing.T) {
 			t.Error("it was not handed over")
 		}
 	})
+}
+
+// TestInterruptedPublish kills a worker in each of its three attempts: it is seen that nobody is at work any more, but not before.
+// The backend publishes again, and whoever had not heard it does.
+func TestInterruptedPublish(t *testing.T) {
+	const sockets = 12
+	slow := calm
+	slow.fanoutRPS = 1
+	for _, steps := range []int{0, 3, 8} { // before the worker has the part, before its first post, after some
+		t.Run(fmt.Sprint(steps), func(t *testing.T) {
+			inWorld(t, slow, func(t *testing.T, w *world) {
+				all := w.members("group:g1", sockets)
+				first, _ := w.backend("p1", `{"groups":["g1"]}`)
+				var seen []string
+				w.running.Go(func() { seen = w.states("p1") })
+				for range 3 {
+					w.mu.Lock()
+					w.killing["fanout p1 part 0 depth 0 #0"] = steps
+					w.mu.Unlock()
+					time.Sleep(45 * time.Second) // the second attempt comes a minute after the first, the third two minutes after the second
+				}
+				time.Sleep(10 * time.Minute)
+				w.mu.Lock()
+				deaths, broken := w.deaths, w.broken
+				w.broken = nil
+				w.mu.Unlock()
+				if len(broken) != 1 || !strings.Contains(broken[0], "went to the failure queue") || deaths != 3 {
+					t.Fatalf("%d died; %q", deaths, broken)
+				}
+				if again, _ := w.backend("p1", `{"groups":["g1"]}`); again != first {
+					t.Errorf("again %+v, first %+v", again, first)
+				}
+				w.running.Wait()
+				if want := []string{"in_progress", "interrupted", "in_progress", "done"}; !slices.Equal(seen, want) {
+					t.Errorf("it was seen %q, want %q", seen, want)
+				}
+				if status := w.checkSplit("p1", all, false); status.Delivered != sockets {
+					t.Errorf("%+v", status)
+				}
+			})
+		})
+	}
 }
 
 // TestLargePublishes plays seeds of publishes to 2 400 sockets, with workers that die, run twice and are not heard of, while
@@ -236,6 +305,7 @@ func playLarge(t *testing.T, seed uint64, wrap func(*ports)) (broken []string) {
 				w.end(c.id)
 			})
 		}
+		w.watch("p1")
 		answer, _ := w.backend("p1", string(to))
 		if answer.Matched != answer.Queued || answer.Matched < 2380 || answer.Matched > 2400 {
 			w.fail("answer %+v", answer)

@@ -132,7 +132,8 @@ func (c *Client) ListRooms(ctx context.Context, connection string) (*contract.Co
 	return control[*contract.ConnectionRooms](ctx, c, contract.ListRooms{Op: contract.RoomsList, ConnectionID: connection})
 }
 
-// ReadPublish says what has become of a publish so far; nil for an id that was not published within 24 hours.
+// ReadPublish says what has become of a publish so far; nil for an id that was not published within 24 hours. One that is
+// contract.PublishInterrupted goes on when it is published again with its id.
 func (c *Client) ReadPublish(ctx context.Context, id string) (*contract.PublishStatus, error) {
 	return control[*contract.PublishStatus](ctx, c, contract.ReadPublish{Op: contract.PublishesRead, ID: id})
 }

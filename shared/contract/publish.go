@@ -50,14 +50,15 @@ type Published struct {
 
 // States of a publish.
 const (
-	PublishInFlight = "in_progress" // or it died, and is done when its id is published again
-	PublishDone     = "done"
+	PublishInFlight    = "in_progress" // somebody is at work on it, or Lambda is about to try again
+	PublishInterrupted = "interrupted" // whoever was at work on it died, and Lambda does not try again: publish it again
+	PublishDone        = "done"
 )
 
 // PublishStatus is what has become of a publish so far.
 type PublishStatus struct {
 	ID        string `json:"id" schema:"text"`
-	State     string `json:"state" schema:"enum=in_progress done"` // in_progress also when it died; it is done when its id is published again
+	State     string `json:"state" schema:"enum=in_progress interrupted done"` // one that is interrupted goes on when the same request, with its id, is published again
 	Event     string `json:"event"`
 	Matched   int    `json:"matched"` // the sum of delivered, gone, failed and queued; when it is done, those that were there when their turn came
 	Delivered int    `json:"delivered"`

@@ -155,8 +155,8 @@ type Participants interface {
 
 // Ledger remembers publishes by their id.
 type Ledger interface {
-	// Begin claims a publish. A Record that is Done: there is nothing left to do. One with Parts: it was split, and whoever did
-	// died; the claim goes on with that. ErrBusy: another invocation has it. ErrChanged: the id was used with another hash.
+	// Begin claims a publish. A Record that is Done: there is nothing left to do. One with Parts: it was split, and whoever did, or
+	// all who were at work on its parts, died; the claim goes on with that. ErrBusy: another invocation has it. ErrChanged: the id was used with another hash.
 	Begin(ctx context.Context, c Claim) (Record, error)
 	// Split stores how a claimed publish is split: Answer, Parts and Begun. ErrBusy: the claim was lost.
 	Split(ctx context.Context, id, owner string, r Record) error

@@ -29,7 +29,7 @@ type publishRow struct {
 	State  string `dynamodbav:"state"`
 	Event  string `dynamodbav:"event"`
 	Owner  string `dynamodbav:"owner"`
-	Lease  int64  `dynamodbav:"lease"` // s; no attribute when done
+	Lease  int64  `dynamodbav:"lease"` // s
 	Hash   string `dynamodbav:"hash"`
 	Result string `dynamodbav:"result,omitempty"`
 	Exp    int64  `dynamodbav:"exp"`
@@ -73,16 +73,33 @@ func (l *Ledger) Begin(ctx context.Context, c realtime.Claim) (realtime.Record, 
 	case row.Hash != c.Hash:
 		return realtime.Record{}, realtime.ErrChanged
 	case record.Done:
-		return record, nil
+		switch dead, err := l.interrupted(ctx, op, c.ID, row); {
+		case err != nil:
+			return realtime.Record{}, err
+		case !dead:
+			return record, nil
+		}
 	case row.Owner == c.Owner: // our own request, sent again by the SDK
 		return realtime.Record{}, nil
 	case row.Parts == 0 || row.Lease >= now.Unix():
 		return realtime.Record{}, realtime.ErrBusy
 	}
-	if err := l.takeOver(ctx, op, k, row.Owner, values{":owner": text(c.Owner), ":lease": number(c.Lease.Unix())}); err != nil {
+	record.Done = false
+	err = l.takeOver(ctx, op, k, row.Owner, values{":owner": text(c.Owner), ":lease": number(c.Lease.Unix()), ":state": text(inflight)})
+	if err != nil {
 		return realtime.Record{}, err
 	}
 	return record, nil
+}
+
+// interrupted tells whether the workers of an answered publish have died for good. What the row alone cannot tell costs a read.
+func (l *Ledger) interrupted(ctx context.Context, op, id string, row publishRow) (bool, error) {
+	now := l.now()
+	if row.Parts == 0 || row.Finished != 0 || !givenUp(row.Lease, now) {
+		return false, nil
+	}
+	all, err := l.read(ctx, op, id)
+	return err == nil && all.status(id, now).State == contract.PublishInterrupted, err
 }
 
 // takeOver gives an item whose lease is over to an owner, unless another was quicker. set is what is written, owner included.
@@ -137,7 +154,7 @@ func lost(err error) error {
 // End implements realtime.Ledger.
 func (l *Ledger) End(ctx context.Context, id, owner string, result []byte) error {
 	_, err := l.update(ctx, "end publish", publishKey(id), &dynamodb.UpdateItemInput{
-		UpdateExpression:    new("SET #state = :done, #result = :result REMOVE #lease"),
+		UpdateExpression:    new("SET #state = :done, #result = :result"),
 		ConditionExpression: new("#owner = :owner"),
 		ExpressionAttributeValues: values{
 			":done":   text(done),
@@ -183,8 +200,7 @@ func (l *Ledger) Finish(ctx context.Context, id string, at time.Time) (contract.
 	case err != nil:
 		return contract.PublishStatus{}, err
 	}
-	all.Finished = millis(at)
-	return all.status(id), nil
+	return all.status(id, at), nil
 }
 
 // Read implements realtime.Publishes.
@@ -193,7 +209,17 @@ func (l *Ledger) Read(ctx context.Context, id string) (contract.PublishStatus, e
 	if err != nil {
 		return contract.PublishStatus{}, err
 	}
-	return all.status(id), nil
+	return all.status(id, l.now()), nil
+}
+
+// lastAttempt is how long after the last sign of somebody at work on a publish the last of Lambda's three attempts has begun,
+// even where the two before took an invocation's 50 s each and left no sign. The second comes a minute after the first has
+// failed, the third two minutes after the second (Lambda developer guide, asynchronous invocation): 280 s, and some for its queue.
+const lastAttempt = 5 * time.Minute
+
+// givenUp tells whether nobody is at work any more, nor will be by itself, where the last sign of it is of that second.
+func givenUp(sign int64, now time.Time) bool {
+	return now.Unix() > sign+int64(lastAttempt/time.Second)
 }
 
 // publish is a publish with all of its parts.
@@ -202,6 +228,7 @@ type publish struct {
 	answer contract.Published // zero: none yet
 	done   int                // parts
 	counts realtime.Part      // of all parts
+	sign   int64              // s: the latest moment at which somebody was, or may have been, at work
 }
 
 // read reads a publish and its parts, consistent. realtime.ErrNotFound: there is none, or it has expired.
@@ -217,9 +244,12 @@ func (l *Ledger) read(ctx context.Context, op, id string) (p publish, err error)
 	}
 	found := false
 	for _, row := range rows {
-		switch {
-		case l.expired(row.Exp):
-		case row.SK == alone:
+		if l.expired(row.Exp) {
+			continue
+		}
+		p.sign = max(p.sign, row.Lease, row.Ended)
+		switch row.SK {
+		case alone:
 			found, p.publishRow = true, row.publishRow
 		default:
 			p.counts.Delivered += row.Delivered
@@ -241,15 +271,18 @@ func (l *Ledger) read(ctx context.Context, op, id string) (p publish, err error)
 	return p, nil
 }
 
-func (p publish) status(id string) contract.PublishStatus {
+func (p publish) status(id string, now time.Time) contract.PublishStatus {
 	s := contract.PublishStatus{ID: id, State: contract.PublishInFlight, Event: p.Event}
-	if p.Finished != 0 || p.Parts == 0 && p.State == done {
+	switch {
+	case p.Parts == 0 && p.State == done, p.Parts > 0 && p.done == p.Parts:
 		s.State = contract.PublishDone
+	case givenUp(p.sign, now):
+		s.State = contract.PublishInterrupted
 	}
 	s.Delivered, s.Gone, s.Failed = p.answer.Delivered, p.answer.Gone, p.answer.Failed
 	if p.Parts > 0 {
 		s.Delivered, s.Gone, s.Failed = p.counts.Delivered, p.counts.Gone, p.counts.Failed
-		if p.Finished == 0 {
+		if s.State != contract.PublishDone {
 			s.Queued = max(0, p.answer.Matched-s.Delivered-s.Gone-s.Failed)
 		}
 	}

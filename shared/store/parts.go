@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -29,6 +30,7 @@ type partCounts struct {
 	Gone      int    `dynamodbav:"gone"`
 	Failed    int    `dynamodbav:"failed"`
 	Done      bool   `dynamodbav:"done"`
+	Ended     int64  `dynamodbav:"ended,omitempty"` // s; when it was last given back
 }
 
 // Begin implements realtime.Parts.
@@ -68,28 +70,31 @@ func (p *Parts) Begin(ctx context.Context, part realtime.PartKey, owner string, 
 
 // Save implements realtime.Parts.
 func (p *Parts) Save(ctx context.Context, part realtime.PartKey, owner string, at realtime.Part) error {
-	return p.save(ctx, "save part", part, owner, at, "")
+	return p.save(ctx, "save part", part, owner, at, "", nil)
 }
 
 // End implements realtime.Parts.
 func (p *Parts) End(ctx context.Context, part realtime.PartKey, owner string, at realtime.Part) error {
-	return p.save(ctx, "end part", part, owner, at, " REMOVE #lease")
+	return p.save(ctx, "end part", part, owner, at, ", #ended = :ended REMOVE #lease", values{":ended": number(p.now().Unix())})
 }
 
-func (p *Parts) save(ctx context.Context, op string, part realtime.PartKey, owner string, at realtime.Part, besides string) error {
+// save stores how far the part is; besides and its values are what else is written.
+func (p *Parts) save(ctx context.Context, op string, part realtime.PartKey, owner string, at realtime.Part, besides string, v values) error {
+	all := values{
+		":shards":    number(at.Shards),
+		":after":     text(at.After),
+		":delivered": number(at.Delivered),
+		":gone":      number(at.Gone),
+		":failed":    number(at.Failed),
+		":done":      &types.AttributeValueMemberBOOL{Value: at.Done},
+		":owner":     text(owner),
+	}
+	maps.Copy(all, v)
 	_, err := p.update(ctx, op, partKey(part), &dynamodb.UpdateItemInput{
 		UpdateExpression: new("SET #shards = :shards, #after = :after, #delivered = :delivered, #gone = :gone, #failed = :failed," +
 			" #done = :done" + besides),
-		ConditionExpression: new("#owner = :owner"),
-		ExpressionAttributeValues: values{
-			":shards":    number(at.Shards),
-			":after":     text(at.After),
-			":delivered": number(at.Delivered),
-			":gone":      number(at.Gone),
-			":failed":    number(at.Failed),
-			":done":      &types.AttributeValueMemberBOOL{Value: at.Done},
-			":owner":     text(owner),
-		},
+		ConditionExpression:       new("#owner = :owner"),
+		ExpressionAttributeValues: all,
 	})
 	return lost(err)
 }

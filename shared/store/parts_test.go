@@ -40,6 +40,7 @@ func TestPartsAreStoredAsDocumented(t *testing.T) {
 		equal(t, s.item(t, "pub#p1", "w#3"), want)
 		ok(t, s.Parts.End(t.Context(), part, "me", realtime.Part{Shards: 4, Done: true, Delivered: 20, Gone: 2, Failed: 1}))
 		delete(want, "lease")
+		want["ended"] = float64(start.Unix())
 		want["shards"], want["after"], want["done"], want["delivered"] = 4.0, "", true, 20.0
 		equal(t, s.item(t, "pub#p1", "w#3"), want)
 	})
@@ -195,7 +196,7 @@ func TestStatusOfASplitPublish(t *testing.T) {
 		ok(t, s.Parts.Save(t.Context(), second, "w", realtime.Part{Delivered: 5, Failed: 1})) // one more has come meanwhile
 		read("in_progress", 9, 1, 1, 0)
 		ok(t, s.Parts.End(t.Context(), second, "w", realtime.Part{Delivered: 5, Failed: 1, Done: true}))
-		read("in_progress", 9, 1, 1, 0)
+		read("done", 9, 1, 1, 0)
 		got, err := s.Ledger.Finish(t.Context(), "p1", at(9000))
 		ok(t, err)
 		equal(t, got, contract.PublishStatus{ID: "p1", State: "done", Event: "messages:new", Matched: 11, Delivered: 9, Gone: 1, Failed: 1})
@@ -204,6 +205,106 @@ func TestStatusOfASplitPublish(t *testing.T) {
 		s.clock.Set(at(500).Add(24*time.Hour + time.Second))
 		finish(realtime.ErrNotFound)
 	})
+}
+
+// TestInterruptedSplitPublish: it is in progress while anybody is at work on it, and for as long as Lambda may begin another attempt
+// after the last who was. Then whoever sends the request again goes on with it, before that it gets the first answer.
+func TestInterruptedSplitPublish(t *testing.T) {
+	var (
+		whole  = start.Truncate(time.Second)
+		answer = []byte(`{"id":"p1","event":"messages:new","matched":10,"queued":10}`)
+		first  = realtime.PartKey{ID: "p1", Part: 0}
+		second = realtime.PartKey{ID: "p1", Part: 1}
+	)
+	begin := func(t *testing.T, s *suite, part realtime.PartKey, depth int, at time.Time) {
+		s.clock.Set(at)
+		_, err := s.Parts.Begin(t.Context(), part, fmt.Sprint("worker", depth), depth, start, at.Add(55*time.Second))
+		ok(t, err)
+	}
+	end := func(t *testing.T, s *suite, part realtime.PartKey, depth int, at time.Time, done bool) {
+		s.clock.Set(at)
+		ok(t, s.Parts.End(t.Context(), part, fmt.Sprint("worker", depth), realtime.Part{Delivered: 5, Done: done}))
+	}
+	for _, tt := range []struct {
+		name string
+		play func(t *testing.T, s *suite)
+		sign time.Duration // after the start: the last sign of somebody at work
+	}{
+		{"no worker has begun", func(*testing.T, *suite) {}, 55 * time.Second},
+		{"a worker died", func(t *testing.T, s *suite) {
+			begin(t, s, first, 0, whole.Add(10*time.Second))
+		}, 65 * time.Second},
+		{"a worker died while another was at work", func(t *testing.T, s *suite) {
+			begin(t, s, first, 0, whole.Add(10*time.Second))
+			begin(t, s, second, 0, whole.Add(170*time.Second))
+		}, 225 * time.Second},
+		{"one was done, another had not begun", func(t *testing.T, s *suite) {
+			begin(t, s, first, 0, whole.Add(60*time.Second))
+			end(t, s, first, 0, whole.Add(70*time.Second), true)
+		}, 70 * time.Second},
+		{"handed over to one that did not begin", func(t *testing.T, s *suite) {
+			begin(t, s, first, 0, whole.Add(60*time.Second))
+			end(t, s, first, 0, whole.Add(100*time.Second), false)
+			begin(t, s, first, 1, whole.Add(101*time.Second))
+			end(t, s, first, 1, whole.Add(150*time.Second), false)
+		}, 150 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			onEngines(t, func(t *testing.T, s *suite) {
+				s.split(t, "p1", 2, 10)
+				ok(t, s.Ledger.End(t.Context(), "p1", "publish", answer))
+				tt.play(t, s)
+				state := func(want string) {
+					t.Helper()
+					got, err := s.Ledger.Read(t.Context(), "p1")
+					ok(t, err)
+					if got.State != want || got.Queued == 0 || got.Matched != 10 {
+						t.Errorf("%+v, want %s", got, want)
+					}
+				}
+				again := func(owner string, want realtime.Record) {
+					t.Helper()
+					got, err := s.Ledger.Begin(t.Context(), claim("p1", owner, "h", s.clock.Now().Add(55*time.Second)))
+					ok(t, err)
+					equal(t, got, want)
+				}
+				plan := realtime.Record{Answer: answer, Parts: 2, Begun: at(500)}
+				answered := plan
+				answered.Done = true
+
+				over := whole.Add(tt.sign + 5*time.Minute + time.Second)
+				s.clock.Set(over.Add(-time.Millisecond))
+				state("in_progress")
+				again("early", answered)
+				s.clock.Set(over)
+				state("interrupted")
+				_, err := s.Ledger.Begin(t.Context(), claim("p1", "other", "h2", over.Add(time.Minute)))
+				fails(t, err, realtime.ErrChanged)
+				again("backend", plan)
+				state("in_progress")
+				_, err = s.Ledger.Begin(t.Context(), claim("p1", "too late", "h", over.Add(time.Minute)))
+				fails(t, err, realtime.ErrBusy)
+				ok(t, s.Ledger.Release(t.Context(), "p1", "backend")) // its parts have a plan
+				ok(t, s.Ledger.End(t.Context(), "p1", "backend", answer))
+				state("in_progress") // although no worker has begun yet
+				again("duplicate", answered)
+				for _, part := range []realtime.PartKey{first, second} {
+					left, err := s.Parts.Begin(t.Context(), part, "worker", 0, start, over.Add(time.Minute))
+					ok(t, err)
+					if !left.Done {
+						ok(t, s.Parts.End(t.Context(), part, "worker", realtime.Part{Delivered: 5, Done: true}))
+					}
+				}
+				_, err = s.Ledger.Finish(t.Context(), "p1", over)
+				ok(t, err)
+				s.clock.Set(over.Add(time.Hour))
+				got, err := s.Ledger.Read(t.Context(), "p1")
+				ok(t, err)
+				equal(t, got, contract.PublishStatus{ID: "p1", State: "done", Event: "messages:new", Matched: 10, Delivered: 10})
+				again("late", answered)
+			})
+		})
+	}
 }
 
 // Of many parts that end at once one finishes the publish.

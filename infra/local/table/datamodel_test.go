@@ -43,7 +43,7 @@ var dataModelWrites = map[string]dataModelWrite{
 	"leave":                 {"SET #left = :left, #t = :t, #exp = :e", newerLeft},
 	"participant removed":   {"SET #left = :removed, #t = :t, #user = :user, #protocol = :json, #exp = :e", newerLeft},
 	"publish begin":         {"SET #state = :inflight, #owner = :me, #lease = :lease, #hash = :h, #exp = :e", "attribute_not_exists(#pk) OR (#state = :inflight AND #lease < :now AND #hash = :h) OR #exp < :now"},
-	"publish end":           {"SET #state = :done, #result = :r REMOVE #lease", "#owner = :me"},
+	"publish end":           {"SET #state = :done, #result = :r", "#owner = :me"},
 	"sweep begin":           {"SET #owner = :me, #lease = :lease REMOVE #owner3, #lease3", "(attribute_not_exists(#lease) OR #lease < :now) AND (attribute_not_exists(#lease3) OR #lease3 < :now)"},
 	"sweep shard":           {"SET #walked3 = :t, #verified3 = :t, #count3 = :one, #began3 = :t, #upto3 = :room", "#owner = :me"},
 	"sweep end":             {"SET #active = :one, #peak = :max REMOVE #lease", "#owner = :me"},
@@ -195,7 +195,7 @@ func TestDataModel(t *testing.T) {
 		{"publish begin", publish, "1", object{":now": numberOf("101"), ":h": textOf("other")}, fails}, // the lease has ended, another body
 		{"publish begin", publish, "1", object{":now": numberOf("101"), ":me": textOf("you")}, has(object{"state": textOf("inflight"), "owner": textOf("you"), "lease": numberOf("100"), "hash": textOf("h"), "exp": numberOf("1795411703")})},
 		{"publish end", publish, "1", nil, fails}, // the lease is another's
-		{"publish end", publish, "1", object{":me": textOf("you")}, has(object{"state": textOf("done"), "owner": textOf("you"), "hash": textOf("h"), "exp": numberOf("1795411703"), "result": object{"M": object{"delivered": numberOf("1")}}})},
+		{"publish end", publish, "1", object{":me": textOf("you")}, has(object{"state": textOf("done"), "owner": textOf("you"), "lease": numberOf("100"), "hash": textOf("h"), "exp": numberOf("1795411703"), "result": object{"M": object{"delivered": numberOf("1")}}})},
 		{"publish begin", publish, "1", object{":now": numberOf("101")}, fails}, // done
 		{"publish begin", publish, "1", object{":now": numberOf("1795411704")}, has(object{"state": textOf("inflight"), "owner": textOf("me"), "lease": numberOf("100"), "hash": textOf("h"), "exp": numberOf("1795411703"), "result": object{"M": object{"delivered": numberOf("1")}}})}, // expired
 
