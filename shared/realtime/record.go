@@ -23,7 +23,7 @@ type session struct {
 
 // record notes the room that the session joined at that time, and makes place for it by dropping rooms that were left.
 // A room that cannot be noted is not joined: its row goes again. ErrFull: there are Limit others. ErrNotFound: the
-// session has ended.
+// session has ended. A write that fails where the room is noted already has nothing left to do: the socket stays in it.
 func (r *recorder) record(ctx context.Context, s session, room string, at time.Time) error {
 	err := r.Recorded.AddRoom(ctx, s.id, s.entered, room, r.Limit)
 	for try, dropped := 0, true; errors.Is(err, ErrFull) && dropped && try < joinTries; try++ { // a late join may take the place
@@ -31,13 +31,19 @@ func (r *recorder) record(ctx context.Context, s session, room string, at time.T
 			err = r.Recorded.AddRoom(ctx, s.id, s.entered, room, r.Limit)
 		}
 	}
-	if err == nil {
+	if err == nil || !errors.Is(err, ErrFull) && !errors.Is(err, ErrNotFound) && r.noted(ctx, s, room) {
 		return nil
 	}
 	if derr := r.Rooms.Delete(ctx, room, s.id, at); derr != nil {
 		return derr
 	}
 	return err
+}
+
+// noted tells whether the session certainly has the room in its record, by a join before, or by a write whose answer was lost.
+func (r *recorder) noted(ctx context.Context, s session, room string) bool {
+	c, err := r.Connections.Get(ctx, s.id)
+	return err == nil && c.UserID != "" && c.Entered.Equal(s.entered) && c.Gone.IsZero() && slices.Contains(c.Rooms, room)
 }
 
 // dropLeft drops the rooms that the connection is no longer in from its record, and tells whether there were any.
