@@ -72,7 +72,7 @@ func (p *Publisher) audience(ctx context.Context, req *contract.Publish) (found 
 
 // whoMaySee is the audience of a user's presence.
 func (p *Publisher) whoMaySee(ctx context.Context, user string) (audience, error) {
-	who, err := p.observers(ctx, nil)
+	who, err := p.observers(ctx, PresenceJob{})
 	if err != nil {
 		return audience{}, err
 	}

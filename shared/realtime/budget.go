@@ -49,6 +49,7 @@ func (p *Publisher) deliverPresence(ctx context.Context, user string, to targets
 		o.delivered += did.delivered
 		o.gone = append(o.gone, did.gone...)
 		o.failed += did.failed
+		o.missed = append(o.missed, did.missed...)
 		if o.firstError == nil {
 			o.firstError = did.firstError
 		}

@@ -27,7 +27,8 @@ type outcome struct {
 	delivered  int
 	gone       []target // final 410s
 	failed     int
-	firstError error // of the failed
+	firstError error    // of the failed
+	missed     []Socket // the failed, but for those that will be answered so again
 }
 
 // deliver posts to all targets, each on its own: none holds up or ends another, be it slow, throttled or gone. Frames to one
@@ -54,6 +55,9 @@ func (p *Publisher) begin(ctx context.Context, turns *turns, to iter.Seq[target]
 			o.gone = append(o.gone, t)
 		default:
 			o.failed++
+			if !errors.Is(err, ErrRejected) {
+				o.missed = append(o.missed, t.Socket)
+			}
 			if o.firstError == nil {
 				o.firstError = err
 			}

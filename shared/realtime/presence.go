@@ -29,7 +29,7 @@ func (p *Publisher) presence(ctx context.Context, job PresenceJob) error {
 
 // tell posts a user's presence, but not to the dead, and returns the sockets that were gone.
 func (p *Publisher) tell(ctx context.Context, job PresenceJob, dead []target) (gone []target, err error) {
-	who, err := p.observers(ctx, job.Rooms)
+	who, err := p.observers(ctx, job)
 	if err != nil {
 		return nil, err
 	}
@@ -79,10 +79,28 @@ func (p *Publisher) tell(ctx context.Context, job PresenceJob, dead []target) (g
 			return gone, err
 		}
 		if now.Version == told.Version && now.LastSeen.Equal(told.LastSeen) {
-			return gone, nil
+			return gone, p.tellMissed(ctx, job, outcome.missed)
 		}
 	}
-	return gone, p.Asker.Ask(ctx, Job{Presence: &PresenceJob{User: job.User, Rooms: job.Rooms, AtMS: p.Now().UnixMilli()}})
+	return gone, p.Asker.Ask(ctx, Job{Presence: &PresenceJob{User: job.User, Rooms: job.Rooms, Missed: job.Missed, AtMS: p.Now().UnixMilli()}})
+}
+
+// errMissed ends a presence job that could not be posted to all whom it was for.
+var errMissed = errors.New("presence is told later to those whose posts failed")
+
+// tellMissed has those hear of a presence to whom its posts failed: at once by a job of their own, then by its error, as Lambda
+// tries again after a minute and after two. After that they hear the user's next one.
+func (p *Publisher) tellMissed(ctx context.Context, job PresenceJob, missed []Socket) error {
+	now := p.Now()
+	switch {
+	case len(missed) == 0:
+		return nil
+	case len(job.Missed) == 0:
+		return p.Asker.Ask(ctx, Job{Presence: &PresenceJob{User: job.User, Missed: missed, AtMS: now.UnixMilli()}})
+	case now.Sub(time.UnixMilli(job.AtMS)) < lastTry:
+		return errMissed
+	}
+	return nil
 }
 
 // observers are the sockets that may hear of a presence.
@@ -92,14 +110,19 @@ type observers struct {
 	limited bool // above PRESENCE_GLOBAL_MAX: not everybody, only the rooms
 }
 
-// observers lists everybody, or above the limit the sockets of those rooms, besides the user's own.
-func (p *Publisher) observers(ctx context.Context, rooms []string) (observers, error) {
+// observers lists everybody, or above the limit the sockets of the job's rooms, besides the user's own; of a job for those whom
+// another has missed, these.
+func (p *Publisher) observers(ctx context.Context, job PresenceJob) (observers, error) {
 	limit := p.PresenceGlobalMax
 	timer, err := p.Timers.Read(ctx)
 	if err != nil {
 		return observers{}, err
 	}
 	who := observers{sockets: targets{}, timer: timer, limited: limit > 0 && timer.Active > limit}
+	if len(job.Missed) > 0 {
+		who.sockets.add(job.Missed, "")
+		return who, nil
+	}
 	if !who.limited {
 		everybody, err := p.Everyone.All(ctx, limit)
 		if err != nil {
@@ -115,7 +138,7 @@ func (p *Publisher) observers(ctx context.Context, rooms []string) (observers, e
 		p.Log.WarnContext(ctx, "more connections than PRESENCE_GLOBAL_MAX, presence goes to rooms only", "limit", limit)
 		p.Metrics.Put(map[string]float64{"PresenceLimited": 1})
 	}
-	for _, room := range rooms {
+	for _, room := range job.Rooms {
 		sockets, err := p.Rooms.Sockets(ctx, room, limit)
 		if err != nil {
 			return observers{}, err

@@ -118,9 +118,10 @@ type Refuse struct {
 // PresenceJob sends a user's presence to everybody who may see it.
 type PresenceJob struct {
 	User    string   `json:"user"`
-	Version int64    `json:"v,omitempty"`     // of the write that asked; 0: whatever is newest
-	Rooms   []string `json:"rooms,omitempty"` // above PRESENCE_GLOBAL_MAX: the rooms that hear it besides the user's own
-	AtMS    int64    `json:"at"`              // when it was asked, epoch milliseconds
+	Version int64    `json:"v,omitempty"`      // of the write that asked; 0: whatever is newest
+	Rooms   []string `json:"rooms,omitempty"`  // above PRESENCE_GLOBAL_MAX: the rooms that hear it besides the user's own
+	Missed  []Socket `json:"missed,omitempty"` // they alone hear it, and the user's own: an earlier post to them failed
+	AtMS    int64    `json:"at"`               // when it was asked, epoch milliseconds
 }
 
 // Verify checks all sockets of a user and removes the dead.
