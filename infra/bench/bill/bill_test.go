@@ -56,7 +56,7 @@ func TestPlatformLogs(t *testing.T) {
 	if err := yaml.Unmarshal(text, &template); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"LogFormat": "JSON", "SystemLogLevel": "SystemLogLevel"} // a reference, which loses its tag
+	want := map[string]string{"ApplicationLogLevel": "TRACE", "LogFormat": "JSON", "SystemLogLevel": "SystemLogLevel"} // a reference, which loses its tag
 	if diff := cmp.Diff(want, template.Globals.Function.LoggingConfig); diff != "" || template.Parameters["SystemLogLevel"].Default != "WARN" {
 		t.Errorf("-want +template\n%s, %v by default", diff, template.Parameters["SystemLogLevel"].Default)
 	}
