@@ -142,10 +142,15 @@ func (r *Receiver) settle(ctx context.Context, m Message, c Connection) error {
 	if err != nil {
 		return err
 	}
-	if err := r.Poster.Post(ctx, c.ID, readyFrame(wire.SocketIO, c.UserID)); err != nil {
+	asked := r.Now().UnixMilli()
+	switch err := r.Poster.Post(ctx, c.ID, readyFrame(wire.SocketIO, c.UserID)); {
+	case errors.Is(err, ErrGone):
 		return err
+	case err != nil: // its user is online by now: publish, which has the time, tries until both are told
+		r.Log.WarnContext(ctx, "ready not posted, left to publish", "connection_id", c.ID, "error", err)
+		return r.Asker.Ask(ctx, Job{Welcome: &Welcome{Connection: c.ID, User: c.UserID, Protocol: wire.SocketIO, Version: p.Version, AtMS: asked}})
 	}
-	return r.Asker.Ask(ctx, Job{Presence: &PresenceJob{User: c.UserID, Version: p.Version, AtMS: r.Now().UnixMilli()}})
+	return r.Asker.Ask(ctx, Job{Presence: &PresenceJob{User: c.UserID, Version: p.Version, AtMS: asked}})
 }
 
 // expel takes a socket out of the namespace again that is turned away. Its client may try again.

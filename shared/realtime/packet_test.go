@@ -218,6 +218,40 @@ func TestConnectToTheNamespaceFails(t *testing.T) {
 	}
 }
 
+// Its user is online by then, and everybody has to hear so: publish tries for longer than a client's CONNECT can wait.
+func TestReadyThatIsNotPosted(t *testing.T) {
+	welcome := []Job{{Welcome: &Welcome{Connection: "s=", User: "alice", Protocol: wire.SocketIO, Version: 1, AtMS: start.UnixMilli()}}}
+	for _, tt := range []struct {
+		fault  error
+		asked  []Job
+		closed bool
+	}{
+		{ErrThrottled, welcome, false},
+		{ErrNotSent, welcome, false},
+		{errors.New("500"), welcome, false},
+		{ErrGone, nil, true},
+	} {
+		t.Run(tt.fault.Error(), func(t *testing.T) {
+			r, poster, asker := lobby(t, outside())
+			poster.fail = func(op, id string) error {
+				if op == "post" && len(poster.posted[id]) == 1 {
+					return tt.fault
+				}
+				return nil
+			}
+			if err := r.Message(t.Context(), packet(`40/ws/app,{"token":"alice"}`)); err != nil {
+				t.Error(err)
+			}
+			if diff := cmp.Diff(tt.asked, asker.jobs); diff != "" {
+				t.Errorf("asked: -want +got\n%s", diff)
+			}
+			if closed := len(poster.closed) == 1; closed != tt.closed {
+				t.Errorf("closed %v", poster.closed)
+			}
+		})
+	}
+}
+
 func TestConnectOfAFullUser(t *testing.T) {
 	c := outside()
 	r, poster, asker := lobby(t, c)

@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -217,7 +218,7 @@ func (p *Publisher) open(ctx context.Context, o Open) error {
 
 // welcome tells a connection that it is in its personal room, then everybody that its user is online.
 func (p *Publisher) welcome(ctx context.Context, w Welcome) error {
-	err := ignoreGone(p.post(ctx, w.Connection, readyFrame(wire.JSON, w.User), helloRetries))
+	err := ignoreGone(p.post(ctx, w.Connection, readyFrame(cmp.Or(w.Protocol, wire.JSON), w.User), helloRetries))
 	job := PresenceJob{User: w.User, Version: w.Version, AtMS: w.AtMS}
 	told := p.presence(ctx, job)
 	if err == nil && errors.Is(told, errDeferred) { // it has heard that it is ready: only the rest comes again

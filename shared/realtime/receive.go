@@ -351,9 +351,9 @@ func (r *Receiver) end(ctx context.Context, m Message, e *contract.Error) error 
 	return errors.Join(ignoreGone(err), r.close(ctx, m))
 }
 
-// close ends the transport; its client comes back by itself.
+// close ends the transport; its client comes back by itself. It may be deaf where it stays.
 func (r *Receiver) close(ctx context.Context, m Message) error {
-	return ignoreGone(r.Poster.Close(ctx, m.ConnectionID))
+	return ignoreGone(hangUpRetries.again(ctx, m.ConnectionID, func(int) error { return r.Poster.Close(ctx, m.ConnectionID) }))
 }
 
 // ignoreGone drops what only says that the client has left.

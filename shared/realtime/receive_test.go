@@ -345,3 +345,46 @@ func TestDisconnectOfARefusedConnection(t *testing.T) {
 		t.Errorf("%v, asked %v", err, asker.jobs)
 	}
 }
+
+// A client that stays where it is not known would be deaf: closing it is tried again, in the time that is kept for the end.
+func TestCloseThatFails(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fault error
+		fails int
+		want  error
+	}{
+		{"throttled for a while", ErrThrottled, 3, nil},
+		{"throttled for ever", ErrThrottled, 1 << 30, ErrThrottled},
+		{"failed once", errors.ErrUnsupported, 1, nil},
+		{"ended meanwhile", ErrGone, 1 << 30, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, poster, _, _ := newReceiver(t)
+				r.Presences = &fakePresences{touch: func(string, string, time.Time) (Presence, error) { return Presence{}, ErrNotFound }}
+				tries := 0
+				poster.fail = func(op, _ string) error {
+					if op != "close" {
+						t.Errorf("%s", op)
+					}
+					if tries++; tries <= tt.fails {
+						return tt.fault
+					}
+					return nil
+				}
+				begin := time.Now()
+				err := r.Message(t.Context(), message(`{"event":"presence:heartbeat","id":1}`))
+				if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
+					t.Errorf("got %v, want %v", err, tt.want)
+				}
+				if closed := len(poster.closed) == 1; closed != (tt.fault != ErrGone && tt.want == nil) {
+					t.Errorf("closed %v after %d tries", poster.closed, tries)
+				}
+				if took := time.Since(begin); took > replyReserve {
+					t.Errorf("took %v", took)
+				}
+			})
+		})
+	}
+}

@@ -34,6 +34,8 @@ var (
 	helloRetries = retries{gone: 5 * time.Second, refused: 5 * time.Second, unknown: 5 * time.Second}
 	// closeRetries is for closing a connection, which may repeat.
 	closeRetries = retries{refused: 10 * time.Second, unknown: 10 * time.Second}
+	// hangUpRetries is closeRetries within replyReserve, for a function that has a client's message.
+	hangUpRetries = retries{refused: time.Second, unknown: time.Second}
 )
 
 // eventRetries are those of an event that is published. Where posts are throttled presence gives up first, messages last.

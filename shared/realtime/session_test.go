@@ -102,6 +102,18 @@ func TestConnectOfASocketIOClient(t *testing.T) {
 	}
 }
 
+func TestWelcomeInTheProtocol(t *testing.T) {
+	for protocol, want := range map[wire.Protocol]wire.Protocol{"": wire.JSON, wire.JSON: wire.JSON, wire.SocketIO: wire.SocketIO} {
+		p, poster, _, _ := newPublisher(t, house{})
+		if err := p.Do(t.Context(), Job{Welcome: &Welcome{Connection: "s=", User: "alice", Protocol: protocol, Version: 5}}); err != nil {
+			t.Errorf("%q: %v", protocol, err)
+		}
+		if diff := cmp.Diff([]string{string(readyFrame(want, "alice"))}, poster.posted["s="]); diff != "" {
+			t.Errorf("%q: %s", protocol, diff)
+		}
+	}
+}
+
 func TestOpenPacket(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

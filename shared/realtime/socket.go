@@ -103,10 +103,11 @@ type Open struct {
 
 // Welcome sends notifications:ready to a new connection, then the user's presence to everybody.
 type Welcome struct {
-	Connection string `json:"connection"`
-	User       string `json:"user"`
-	Version    int64  `json:"v"`
-	AtMS       int64  `json:"at"` // when it was asked, epoch milliseconds
+	Connection string        `json:"connection"`
+	User       string        `json:"user"`
+	Protocol   wire.Protocol `json:"protocol,omitempty"` // "" is JSON
+	Version    int64         `json:"v"`
+	AtMS       int64         `json:"at"` // when it was asked, epoch milliseconds
 }
 
 // Refuse sends error to a connection that may not stay, and closes it.
