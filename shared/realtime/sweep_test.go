@@ -71,6 +71,51 @@ func row(id string, age time.Duration) Connection {
 	return Connection{ID: id, UserID: "alice", Protocol: wire.JSON, ConnectedAt: start.Add(-age)}
 }
 
+// A beginning that is done after its end brings a socket into the presence that nobody takes out. The first run that finds it does;
+// the row waits for whatever is still under way.
+func TestSweepOfAnEndThatCameFirst(t *testing.T) {
+	unreachable := errors.New("unreachable")
+	for _, tt := range []struct {
+		name   string
+		user   string
+		remove error
+		takes  int
+		asked  []Job
+		failed float64
+	}{
+		{"in the presence", "alice", nil, 1, []Job{{Presence: &PresenceJob{User: "alice", Version: 7, Rooms: []string{"conversation:c1"}, AtMS: start.UnixMilli()}}}, 0},
+		{"not there", "alice", ErrNotFound, 1, nil, 0},
+		{"presence unreachable", "alice", unreachable, 1, nil, 1},
+		{"never in the namespace", "", nil, 0, nil, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := row("a=", time.Minute)
+			c.UserID, c.Gone, c.Rooms = tt.user, start.Add(-time.Second), []string{"conversation:c1", "group:g1"}
+			s, poster, asker, metrics := newSweeper(t, &sweptTable{rows: map[int][]Connection{Shard(c.ID): {c}}})
+			takes := 0
+			s.Presences.(*fakePresences).remove = func(user, id string, at, connectedBefore time.Time) (Presence, error) {
+				if takes++; id != "a=" || !at.Equal(c.Gone) || !connectedBefore.IsZero() {
+					t.Errorf("removed %s of %s as of %v, %v", id, user, at, connectedBefore)
+				}
+				return Presence{UserID: user, Version: 7}, tt.remove
+			}
+			s.Connections.(*fakeConnections).delete = func(Connection) error {
+				t.Error("the row is deleted")
+				return nil
+			}
+			if err := s.Sweep(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if takes != tt.takes || len(poster.closed) != 0 || metrics.sum["SweepFailures"] != tt.failed {
+				t.Errorf("taken out %d times, closed %v, metrics %v", takes, poster.closed, metrics.sum)
+			}
+			if diff := cmp.Diff(tt.asked, asker.jobs); diff != "" {
+				t.Errorf("asked: -want +got\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestSweepOfOneConnection(t *testing.T) {
 	gone := errors.New("gone")
 	with := func(c Connection, change func(*Connection)) Connection { change(&c); return c }
@@ -93,7 +138,7 @@ func TestSweepOfOneConnection(t *testing.T) {
 		{name: "in its handshake", c: row("a=", handshakeGuard-time.Millisecond), active: gone, count: 1},
 		{name: "just out of it", c: row("a=", handshakeGuard), active: gone, removed: true},
 		{name: "ended early", c: with(row("a=", 10*time.Minute), func(c *Connection) { c.Gone = start.Add(-endedFor - time.Millisecond) }), removed: true},
-		{name: "ended a moment ago", c: with(row("a=", 10*time.Minute), func(c *Connection) { c.Gone = start.Add(-endedFor) })},
+		{name: "ended a moment ago", c: with(row("a=", 10*time.Minute), func(c *Connection) { c.Gone = start.Add(-endedFor) }), removed: true},
 		{name: "expired", c: with(row("a=", time.Minute), func(c *Connection) { c.TokenExpiry = start }), posted: "token_expired", closed: true},
 		{name: "about to expire", c: with(row("a=", time.Minute), func(c *Connection) { c.TokenExpiry = start.Add(time.Millisecond) }), count: 1},
 		{name: "expired, ignored", c: with(row("a=", time.Minute), func(c *Connection) { c.TokenExpiry = start }), ignore: true, count: 1},

@@ -40,7 +40,7 @@ func (r *sweepRun) visit(ctx context.Context, c Connection, now, walked time.Tim
 		if r.Now().Sub(c.Gone) > endedFor {
 			return absent, r.remove(ctx, c, c.Gone, time.Time{})
 		}
-		return absent, nil
+		return absent, r.takeOut(ctx, c)
 	case c.UserID == "":
 		return absent, r.lobby(ctx, c)
 	case r.CloseExpired && !c.TokenExpiry.IsZero() && !r.Now().Before(c.TokenExpiry):
@@ -182,6 +182,28 @@ func (r *sweepRun) found(ctx context.Context, c Connection) (sighting, error) {
 		return absent, err
 	}
 	return absent, r.remove(ctx, c, r.Now(), then.Add(-handshakeGuard))
+}
+
+// takeOut takes an ended connection out of its user's presence, which its beginning may have brought it into after its end: it
+// would be seen with this run's verification otherwise. Its row stays for as long as that can happen.
+func (r *sweepRun) takeOut(ctx context.Context, c Connection) error {
+	if c.UserID == "" {
+		return nil
+	}
+	remover := &Remover{Connections: r.Connections, Presences: r.Presences, Rooms: r.Rooms, Now: r.Now}
+	p, err := remover.presence(ctx, c.UserID, c.ID, c.Gone, time.Time{})
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err == nil:
+		err = r.Asker.Ask(ctx, Job{Presence: &PresenceJob{
+			User: c.UserID, Version: p.Version, Rooms: conversations(c.Rooms), AtMS: r.Now().UnixMilli(),
+		}})
+	}
+	if err != nil {
+		return fmt.Errorf("take out %s: %w", c.ID, err)
+	}
+	return nil
 }
 
 // remove ends a connection. Presence is asked for even if the socket was out of it already: whoever took it out may have
