@@ -142,6 +142,32 @@ func TestRetries(t *testing.T) {
 	}
 }
 
+// The time for which a young socket that answers 410 is tried begins with that answer: one that takes long is not believed sooner.
+func TestSlow410OfAYoungSocket(t *testing.T) {
+	for _, tt := range []struct {
+		age  time.Duration // at the first try
+		want outcome
+	}{
+		{handshakeGuard - time.Millisecond, outcome{delivered: 1}},
+		{handshakeGuard, outcome{gone: []target{{}}}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			g := &gateway{answer: func(_, _ string, try int) (time.Duration, error) {
+				if try == 0 {
+					return 2 * youngWait, ErrGone
+				}
+				return 0, nil
+			}}
+			to := targets{}
+			to.add([]Socket{{ID: "a=", UserID: "u", Protocol: wire.JSON, ConnectedAt: time.Now().Add(-tt.age)}}, "")
+			o := newDeliverer(t, g).deliver(t.Context(), maps.Values(to), delivery{frame: idFrame, retries: messageRetries})
+			if o.delivered != tt.want.delivered || len(o.gone) != len(tt.want.gone) || o.failed != 0 {
+				t.Errorf("%v old: %+v", tt.age, o)
+			}
+		})
+	}
+}
+
 // Sockets that are throttled together do not come back together, and wait longer each time.
 func TestPausesGrowAndAreSpread(t *testing.T) {
 	seen := map[time.Duration]bool{}

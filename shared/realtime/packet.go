@@ -142,15 +142,18 @@ func (r *Receiver) settle(ctx context.Context, m Message, c Connection) error {
 	if err != nil {
 		return err
 	}
-	asked := r.Now().UnixMilli()
-	switch err := r.Poster.Post(ctx, c.ID, readyFrame(wire.SocketIO, c.UserID)); {
-	case errors.Is(err, ErrGone):
-		return err
-	case err != nil: // its user is online by now: publish, which has the time, tries until both are told
-		r.Log.WarnContext(ctx, "ready not posted, left to publish", "connection_id", c.ID, "error", err)
-		return r.Asker.Ask(ctx, Job{Welcome: &Welcome{Connection: c.ID, User: c.UserID, Protocol: wire.SocketIO, Version: p.Version, AtMS: asked}})
+	err = r.Poster.Post(ctx, c.ID, readyFrame(wire.SocketIO, c.UserID))
+	if err == nil {
+		return r.Asker.Ask(ctx, Job{Presence: &PresenceJob{User: c.UserID, Version: p.Version, AtMS: r.Now().UnixMilli()}})
 	}
-	return r.Asker.Ask(ctx, Job{Presence: &PresenceJob{User: c.UserID, Version: p.Version, AtMS: asked}})
+	if errors.Is(err, ErrGone) {
+		if now, err := r.Connections.Get(ctx, c.ID); err == nil && !now.Gone.IsZero() {
+			return r.depart(ctx, now, now.Gone) // its end came before it was in the presence
+		}
+	}
+	// Its user is online by now, and a close may fail as well: publish has the time to try until both are told.
+	r.Log.WarnContext(ctx, "ready not posted, left to publish", "connection_id", c.ID, "error", err)
+	return r.Asker.Ask(ctx, Job{Welcome: &Welcome{Connection: c.ID, User: c.UserID, Protocol: wire.SocketIO, Version: p.Version, AtMS: r.Now().UnixMilli()}})
 }
 
 // expel takes a socket out of the namespace again that is turned away. Its client may try again.

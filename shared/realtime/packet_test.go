@@ -221,18 +221,36 @@ func TestConnectToTheNamespaceFails(t *testing.T) {
 // Its user is online by then, and everybody has to hear so: publish tries for longer than a client's CONNECT can wait.
 func TestReadyThatIsNotPosted(t *testing.T) {
 	welcome := []Job{{Welcome: &Welcome{Connection: "s=", User: "alice", Protocol: wire.SocketIO, Version: 1, AtMS: start.UnixMilli()}}}
+	departed := []Job{{Presence: &PresenceJob{User: "alice", Version: 2, AtMS: start.UnixMilli()}}}
 	for _, tt := range []struct {
-		fault  error
-		asked  []Job
-		closed bool
+		name  string
+		fault error
+		ended bool // $disconnect came before the socket was in the presence
+		asked []Job
+		erase bool
 	}{
-		{ErrThrottled, welcome, false},
-		{ErrNotSent, welcome, false},
-		{errors.New("500"), welcome, false},
-		{ErrGone, nil, true},
+		{name: "throttled", fault: ErrThrottled, asked: welcome},
+		{name: "not sent", fault: ErrNotSent, asked: welcome},
+		{name: "may have been posted", fault: errors.New("500"), asked: welcome},
+		{name: "gone, as it seems", fault: ErrGone, asked: welcome},
+		{name: "gone", fault: ErrGone, ended: true, asked: departed, erase: true},
 	} {
-		t.Run(tt.fault.Error(), func(t *testing.T) {
-			r, poster, asker := lobby(t, outside())
+		t.Run(tt.name, func(t *testing.T) {
+			c, erased := outside(), false
+			r, poster, asker := lobby(t, c)
+			r.Connections = &fakeConnections{
+				get: func(string) (Connection, error) {
+					now := *c
+					if tt.ended && len(poster.posted) > 0 {
+						now.Gone = start
+					}
+					return now, nil
+				},
+				delete: func(Connection) error {
+					erased = true
+					return nil
+				},
+			}
 			poster.fail = func(op, id string) error {
 				if op == "post" && len(poster.posted[id]) == 1 {
 					return tt.fault
@@ -245,8 +263,8 @@ func TestReadyThatIsNotPosted(t *testing.T) {
 			if diff := cmp.Diff(tt.asked, asker.jobs); diff != "" {
 				t.Errorf("asked: -want +got\n%s", diff)
 			}
-			if closed := len(poster.closed) == 1; closed != tt.closed {
-				t.Errorf("closed %v", poster.closed)
+			if len(poster.closed) != 0 || erased != tt.erase {
+				t.Errorf("closed %v, erased %v", poster.closed, erased)
 			}
 		})
 	}

@@ -68,6 +68,9 @@ func (r retries) again(ctx context.Context, id string, call func(try int) error)
 	pause := firstPause
 	for try := 0; ; try++ {
 		err := call(try)
+		if try == 0 && errors.Is(err, ErrGone) {
+			began = time.Now() // an answer that takes long makes nobody older
+		}
 		budget, longest := r.after(err)
 		pause = min(pause, longest)
 		wait := spread(id, try, pause)
