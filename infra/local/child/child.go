@@ -1,8 +1,9 @@
 //go:build unix
 
-package lambda
+// Package child has what a program needs so that those it starts end with it, however it ends.
+package child
 
 import "syscall"
 
-// killGroup kills a process and all it started that stayed in its group. A group that has gone is no error.
-func killGroup(pid int) { _ = syscall.Kill(-pid, syscall.SIGKILL) }
+// Kill kills a process that was started in an OwnGroup, and all it started that stayed there. A group that has gone is no error.
+func Kill(pid int) { _ = syscall.Kill(-pid, syscall.SIGKILL) }

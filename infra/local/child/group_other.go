@@ -1,8 +1,8 @@
 //go:build unix && !linux
 
-package lambda
+package child
 
 import "syscall"
 
-// ownGroup puts a child in a process group of its own, so that a terminal's Ctrl-C reaches only the parent and one kill reaches all.
-func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+// OwnGroup puts a child in a process group of its own, so that a terminal's Ctrl-C reaches only the parent and one kill reaches all.
+func OwnGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

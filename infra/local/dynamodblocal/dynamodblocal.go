@@ -14,8 +14,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"time"
+
+	"example.org/realtime/infra/local/child"
 )
 
 // Dir is where the repository keeps DynamoDB Local, relative to its root; git ignores it.
@@ -61,7 +64,7 @@ func Fetch(ctx context.Context, dir string, progress io.Writer) error {
 }
 
 // Start runs the DynamoDB Local of dir, in memory, on a port of 127.0.0.1; port 0 takes a free one. It returns when the endpoint answers, or when ctx
-// ends. stop ends the process and waits for it.
+// ends. stop ends the process and waits for it. On Linux it also ends when this program is killed, so that the port is free for the next one.
 func Start(ctx context.Context, dir string, port int) (endpoint string, stop func(), err error) {
 	java, err := exec.LookPath("java")
 	if err != nil {
@@ -75,15 +78,21 @@ func Start(ctx context.Context, dir string, port int) (endpoint string, stop fun
 	}
 	var output bytes.Buffer
 	cmd := exec.Command(java, "-Dsqlite4java.library.path=lib", "-cp", "lib/*", "com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-disableTelemetry", "-port", strconv.Itoa(port)) //nolint:gosec,noctx // our own arguments; it outlives ctx, stop ends it
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &output, &output
-	if err := cmd.Start(); err != nil {
-		return "", nil, fmt.Errorf("dynamodb local: start: %w", err)
-	}
-	exited := make(chan struct{})
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = dir, &output, &output, child.OwnGroup()
+	started, exited := make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(exited)
-		_ = cmd.Wait() // stop waits for this; a signal is how it ends
+		runtime.LockOSThread() // see OwnGroup
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // stop waits for this; a signal is how it ends
+		}
 	}()
+	if err := <-started; err != nil {
+		return "", nil, fmt.Errorf("dynamodb local: start: %w", err)
+	}
 	stop = func() {
 		_ = cmd.Process.Kill() // it may have ended by itself
 		<-exited

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"example.org/realtime/infra/local/child"
 )
 
 // initGrace is how long a process may take, on top of its function's timeout, until it asks for its first event (Lambda: 10 s of
@@ -107,7 +109,7 @@ func (p *process) live() string {
 	cmd.Dir = filepath.Dir(p.f.Binary)
 	cmd.Env = p.environment(listener.Addr().String())
 	cmd.Stdout, cmd.Stderr = write, write
-	cmd.SysProcAttr = ownGroup()
+	cmd.SysProcAttr = child.OwnGroup()
 	err = cmd.Start()
 	_ = write.Close()
 	if err != nil {
@@ -116,13 +118,13 @@ func (p *process) live() string {
 	p.f.mu.Lock()
 	p.pid = cmd.Process.Pid
 	if p.doomed {
-		killGroup(p.pid)
+		child.Kill(p.pid)
 	}
 	p.f.mu.Unlock()
 
 	err = cmd.Wait()
 	p.f.mu.Lock()
-	killGroup(p.pid) // what it may have started itself
+	child.Kill(p.pid) // what it may have started itself
 	p.pid = 0
 	p.f.mu.Unlock()
 	if err == nil {
@@ -138,7 +140,7 @@ func (p *process) kill() {
 		p.f.ending++
 	}
 	if p.pid != 0 {
-		killGroup(p.pid)
+		child.Kill(p.pid)
 	}
 }
 
