@@ -378,7 +378,7 @@ func TestCloseThatFails(t *testing.T) {
 				if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
 					t.Errorf("got %v, want %v", err, tt.want)
 				}
-				if closed := len(poster.closed) == 1; closed != (tt.fault != ErrGone && tt.want == nil) {
+				if closed := len(poster.closed) == 1; closed != (!errors.Is(tt.fault, ErrGone) && tt.want == nil) {
 					t.Errorf("closed %v after %d tries", poster.closed, tries)
 				}
 				if took := time.Since(begin); took > replyReserve {
