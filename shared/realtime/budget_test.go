@@ -414,6 +414,34 @@ func TestPresenceGivesUpSoon(t *testing.T) {
 	})
 }
 
+// One event has room for so many; where everybody is throttled there may be more.
+func TestMissedJobsAreOfASizeThatLambdaTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _, poster, asker, _ := budgeted(t, 2*missedPerJob+3, 0)
+		poster.fail = func(_, id string) error {
+			if id == "a=" {
+				return nil
+			}
+			return ErrThrottled
+		}
+		if err := p.Do(t.Context(), aliceNow()); err != nil {
+			t.Fatal(err)
+		}
+		missed := map[string]bool{}
+		for _, job := range asker.jobs {
+			if len(job.Presence.Missed) > missedPerJob {
+				t.Errorf("a job for %d", len(job.Presence.Missed))
+			}
+			for _, s := range job.Presence.Missed {
+				missed[s.ID] = true
+			}
+		}
+		if len(asker.jobs) != 3 || len(missed) != 2*missedPerJob+2 {
+			t.Errorf("%d jobs for %d sockets", len(asker.jobs), len(missed))
+		}
+	})
+}
+
 // TestPresenceIsToldToThoseWhoMissedIt: whose posts failed has a job of its own, which Lambda tries again; the others, of whom the
 // job knows nothing, hear it once.
 func TestPresenceIsToldToThoseWhoMissedIt(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -85,6 +86,10 @@ func (p *Publisher) tell(ctx context.Context, job PresenceJob, dead []target) (g
 	return gone, p.Asker.Ask(ctx, Job{Presence: &PresenceJob{User: job.User, Rooms: job.Rooms, Missed: job.Missed, AtMS: p.Now().UnixMilli()}})
 }
 
+// missedPerJob is how many of them one job is for: that stays below the megabyte that an asynchronous event may have (Lambda
+// quotas).
+const missedPerJob = 500
+
 // errMissed ends a presence job that could not be posted to all whom it was for.
 var errMissed = errors.New("presence is told later to those whose posts failed")
 
@@ -96,7 +101,11 @@ func (p *Publisher) tellMissed(ctx context.Context, job PresenceJob, missed []So
 	case len(missed) == 0:
 		return nil
 	case len(job.Missed) == 0:
-		return p.Asker.Ask(ctx, Job{Presence: &PresenceJob{User: job.User, Missed: missed, AtMS: now.UnixMilli()}})
+		var errs []error
+		for part := range slices.Chunk(missed, missedPerJob) {
+			errs = append(errs, p.Asker.Ask(ctx, Job{Presence: &PresenceJob{User: job.User, Missed: part, AtMS: now.UnixMilli()}}))
+		}
+		return errors.Join(errs...)
 	case now.Sub(time.UnixMilli(job.AtMS)) < lastTry:
 		return errMissed
 	}
