@@ -49,12 +49,19 @@ type line struct {
 	joined  map[string]time.Time // conversations, by when the join was answered
 }
 
-// connect connects until the player is told that it is ready, or the connection is there and nobody tells.
+// connect connects until the player is told that it is ready, or the connection is there and nobody tells. A Socket.IO client comes again
+// when API Gateway says instead that a function died: to the stock client that is no packet.
 func (p *player) connect() bool {
 	for range tries {
 		if p.dial() && (!p.socketIO || p.enter()) {
-			p.await(func(l *line) bool { return !l.ready.IsZero() })
-			return true
+			died := false
+			p.await(func(l *line) bool {
+				died = p.socketIO && l.ready.IsZero() && slices.ContainsFunc(l.frames, is("API Gateway"))
+				return died || !l.ready.IsZero()
+			})
+			if !died {
+				return true
+			}
 		}
 		p.hangUp(true)
 		time.Sleep(20 * time.Millisecond)
