@@ -65,7 +65,8 @@ func TestFailedPosts(t *testing.T) {
 
 // A socket that is told to disconnect and cannot be closed counts as failed, although it has been told.
 func TestFailedClose(t *testing.T) {
-	s := suite(t)
+	t.Parallel() // it is tried for some seconds
+	s := apart(t)
 	l := s.onThisMachine(t)
 	alice := unique("alice-")
 	c := s.connect(t, alice)
