@@ -190,8 +190,7 @@ func (r *sweepRun) takeOut(ctx context.Context, c Connection) error {
 	if c.UserID == "" {
 		return nil
 	}
-	remover := &Remover{Connections: r.Connections, Presences: r.Presences, Rooms: r.Rooms, Now: r.Now}
-	p, err := remover.presence(ctx, c.UserID, c.ID, c.Gone, time.Time{})
+	p, err := r.remover().presence(ctx, c.UserID, c.ID, c.Gone, time.Time{})
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil
@@ -209,7 +208,7 @@ func (r *sweepRun) takeOut(ctx context.Context, c Connection) error {
 // remove ends a connection. Presence is asked for even if the socket was out of it already: whoever took it out may have
 // stopped before telling anybody.
 func (r *sweepRun) remove(ctx context.Context, c Connection, at, connectedBefore time.Time) error {
-	remover := &Remover{Connections: r.Connections, Presences: r.Presences, Rooms: r.Rooms, Now: r.Now}
+	remover := r.remover()
 	if c.UserID != "" {
 		_, err := remover.presence(ctx, c.UserID, c.ID, at, connectedBefore)
 		if errors.Is(err, ErrTooYoung) {
@@ -224,4 +223,8 @@ func (r *sweepRun) remove(ctx context.Context, c Connection, at, connectedBefore
 	}
 	r.removed.Add(1)
 	return remover.erase(ctx, c)
+}
+
+func (r *sweepRun) remover() *Remover {
+	return &Remover{Connections: r.Connections, Presences: r.Presences, Rooms: r.Rooms, Now: r.Now}
 }
