@@ -1,13 +1,17 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/iotest"
 	"time"
+
+	"github.com/gobwas/ws"
 )
 
 // record serves one request without a socket.
@@ -112,6 +116,24 @@ func TestGatewayCloseDuringAHandshake(t *testing.T) {
 	}
 	if n := len(a.called("$disconnect")); n != 1 {
 		t.Errorf("$disconnect was invoked %d times", n)
+	}
+}
+
+// The client's close frame may come in pieces. A socket closed with a part of it unread resets the connection, which can cost the
+// client the gateway's close frame.
+func TestRefusedConnectionIsReadToItsEnd(t *testing.T) {
+	var sent bytes.Buffer
+	for _, f := range []ws.Frame{ws.NewTextFrame([]byte("late")), ws.NewCloseFrame(ws.NewCloseFrameBody(1009, "too large"))} {
+		if err := ws.WriteFrame(&sent, ws.MaskFrame(f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := &conn{state: stateClosing}
+	if err := c.refuse(iotest.OneByteReader(&sent), 0, ws.StatusMessageTooBig, errors.New("too large")); err != nil {
+		t.Error(err)
+	}
+	if sent.Len() > 0 {
+		t.Errorf("%d bytes of what the client sent were not read", sent.Len())
 	}
 }
 

@@ -328,18 +328,15 @@ func (c *conn) closed(payload []byte) {
 // with unread input would take the close frame down with it. unread is the rest of the current frame, in bytes.
 func (c *conn) refuse(r io.Reader, unread int64, code ws.StatusCode, cause error) error {
 	c.shut(ending{code: int(code), cause: CauseInput, err: cause})
-	for {
-		if _, err := io.CopyN(io.Discard, r, unread); err != nil {
+	for closed := false; ; {
+		if _, err := io.CopyN(io.Discard, r, unread); err != nil || closed {
 			return err
 		}
 		h, err := ws.ReadHeader(r)
 		if err != nil {
 			return err
 		}
-		if h.OpCode == ws.OpClose {
-			return nil
-		}
-		unread = h.Length
+		unread, closed = h.Length, h.OpCode == ws.OpClose
 	}
 }
 
