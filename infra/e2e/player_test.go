@@ -12,11 +12,15 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"example.org/realtime/infra/local/gateway"
 )
 
-// What a player gives an answer before it tries again, as an app would.
+// What a player gives an answer before it tries again, as an app would. It is told that it is ready by an event that may have died twice:
+// the third attempt comes 1.8 s after the first, and whatever a busy machine adds.
 const (
 	answerTime = 2 * time.Second
+	readyTime  = 10 * time.Second
 	tries      = 30
 )
 
@@ -45,6 +49,7 @@ type line struct {
 	begun   time.Time
 	ready   time.Time            // notifications:ready came; zero: not yet
 	ended   time.Time            // the player let go of it, or it broke; zero: it is there
+	gone    time.Time            // API Gateway certainly does not have it any more; zero: it may
 	cut     bool                 // it broke
 	joined  map[string]time.Time // conversations, by when the join was answered
 }
@@ -55,7 +60,7 @@ func (p *player) connect() bool {
 	for range tries {
 		if p.dial() && (!p.socketIO || p.enter()) {
 			died := false
-			p.await(func(l *line) bool {
+			p.await(readyTime, func(l *line) bool {
 				died = p.socketIO && l.ready.IsZero() && slices.ContainsFunc(l.frames, is("API Gateway"))
 				return died || !l.ready.IsZero()
 			})
@@ -100,8 +105,10 @@ func (p *player) dial() bool {
 			_, message, err := conn.Read(context.Background())
 			if err != nil {
 				p.note(l, func() {
-					l.cut = l.ended.IsZero()
-					l.end()
+					if l.cut = l.ended.IsZero(); l.cut { // by API Gateway
+						l.end()
+						l.gone = l.ended
+					}
 				})
 				return
 			}
@@ -115,7 +122,7 @@ func (p *player) dial() bool {
 func (p *player) enter() bool {
 	open := func(l *line) bool { return slices.ContainsFunc(l.frames, is("0")) }
 	inside := func(l *line) bool { return slices.ContainsFunc(l.frames, is("40")) }
-	return p.await(open) && p.write(`40/ws/app,{"token":"`+p.system.token(p.user)+`"}`) && p.await(inside)
+	return p.await(answerTime, open) && p.write(`40/ws/app,{"token":"`+p.system.token(p.user)+`"}`) && p.await(answerTime, inside)
 }
 
 // end is called with mu held.
@@ -191,8 +198,8 @@ func parsePacket(packet string) (frame, error) {
 }
 
 // await waits until something holds of the present connection. It does not once the connection has ended.
-func (p *player) await(holds func(*line) bool) bool {
-	timeout := time.NewTimer(answerTime)
+func (p *player) await(patience time.Duration, holds func(*line) bool) bool {
+	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	for {
 		p.mu.Lock()
@@ -233,7 +240,7 @@ func (p *player) ask(event, data string) bool {
 		var a ack
 		acked := func(f frame) bool { return f.event == "ack" && f.id == id && json.Unmarshal(f.data, &a) == nil }
 		died := func(f frame) bool { return f.event == "API Gateway" }
-		p.await(func(l *line) bool {
+		p.await(answerTime, func(l *line) bool {
 			return slices.ContainsFunc(l.frames[from:], func(f frame) bool { return acked(f) || died(f) })
 		})
 		switch {
@@ -271,7 +278,7 @@ func (p *player) here() bool {
 	return p.line != nil && p.line.ended.IsZero()
 }
 
-// hangUp ends the connection, with a closing handshake or without.
+// hangUp ends the connection, with a closing handshake or without. API Gateway takes posts to it until it notices.
 func (p *player) hangUp(abruptly bool) {
 	p.mu.Lock()
 	l := p.line
@@ -286,6 +293,20 @@ func (p *player) hangUp(abruptly bool) {
 		_ = l.conn.Close(websocket.StatusNormalClosure, "")
 	}
 	<-l.reading
+	has := func() bool {
+		return slices.ContainsFunc(p.system.local.Gateway.Connections(), func(c gateway.Info) bool { return c.UserAgent == p.user })
+	}
+	for deadline := time.Now().Add(patience); has(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			p.problem("API Gateway does not notice that the connection has ended")
+			return
+		}
+	}
+	p.note(l, func() {
+		if l.gone.IsZero() {
+			l.gone = time.Now()
+		}
+	})
 }
 
 func (p *player) problem(format string, args ...any) {
@@ -308,6 +329,13 @@ func (p *player) copies(mark string) (each []int) {
 		each = append(each, n)
 	}
 	return each
+}
+
+// untold tells whether the player is connected and has not heard that it is ready.
+func (p *player) untold() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.line != nil && p.line.ended.IsZero() && p.line.ready.IsZero()
 }
 
 // word is the last that the present connection heard of a user; ok is false when it heard nothing.
