@@ -99,7 +99,7 @@ test("reconnect after the transport is closed", async () => {
 });
 
 test("a token that expires: error, and back with a fresh one", async () => {
-  await connect(token("browser.carol", 2), token("browser.carol"));
+  await connect(token("browser.carol", 8), token("browser.carol")); // the first has to last until its CONNECT is through
   await next("notifications:ready");
   await eventually("the end of the token", async () => {
     await sweep();

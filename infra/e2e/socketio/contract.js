@@ -283,8 +283,7 @@ test("reconnect after the transport is cut: another id, the rooms to be joined a
   const before = socket.id;
   socket.io.engine.transport.ws.terminate(); // no close frame
   assert.equal((await socket.inbox.next("disconnect"))[0], "transport close");
-  await observer.inbox.next("presence:update", about("cut.alice", 0));
-  await socket.inbox.next("notifications:ready");
+  await socket.inbox.next("notifications:ready"); // maybe before the service has heard of the end
   assert.notEqual(socket.id, before);
   await observer.inbox.next("presence:update", (p) => about("cut.alice", 1)(p) && p.sockets[0].socketId === socket.id);
   const answer = await publish({ event: "notifications:new", data: { eventKey: "k", notification: {} }, to: { conversations: ["cut"] } });
@@ -300,6 +299,8 @@ test("disconnect and connect again on one manager: the same user on the same con
     const before = socket.io.engine.id;
     socket.disconnect();
     await observer.inbox.next("presence:update", about("again.alice", 0));
+    const out = async () => (await invoke("control", { op: "rooms.list", connectionId: before })) === null;
+    await eventually("the end of the DISCONNECT, of which the presence is told in between", out);
     socket.auth = { token: token(user) };
     socket.connect();
     assert.equal((await socket.inbox.next("notifications:ready"))[0].userId, user);

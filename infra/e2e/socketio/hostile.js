@@ -2,7 +2,7 @@
 // order, and asynchronous events twice.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { connect, participants, publish, ready, token } from "./system.js";
+import { connect, participants, publish, ready, token, within } from "./system.js";
 
 const success = { success: true };
 
@@ -40,6 +40,15 @@ test("messages shuffled: whatever is emitted from connect on is answered", async
   assert.deepEqual([answer.matched, answer.delivered], [8, 8]);
 });
 
+// taken returns when API Gateway has read all that the socket sent, and its next message has another millisecond: that is what tells their order.
+async function taken(socket) {
+  const { ws } = socket.io.engine.transport;
+  await within(new Promise((resolve) => ws.once("pong", resolve).ping()), "the pong");
+  for (const now = Date.now(); Date.now() <= now; ) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
 test("join, leave, join in one breath: the last one counts", async () => {
   await participants("breath", "breath.alice");
   const socket = await ready("breath.alice");
@@ -48,7 +57,7 @@ test("join, leave, join in one breath: the last one counts", async () => {
     const acks = [];
     for (const event of events) {
       acks.push(socket.emitWithAck(event, { conversationId: "breath" }));
-      await new Promise((resolve) => setTimeout(resolve, 2)); // the order is told by the millisecond
+      await taken(socket);
     }
     assert.deepEqual(await Promise.all(acks), events.map(() => success));
     const answer = await publish({ event: "notifications:new", data: { eventKey: "k", notification: {} }, to: { conversations: ["breath"] } });

@@ -1,4 +1,4 @@
-// Pings once a second, 2.5 s for the pong, a sweep every 250 ms, and no $disconnect ever arrives.
+// Pings once a second, 6 s for the pong, so that a machine may stand still for 5, a sweep every 250 ms, and no $disconnect ever arrives.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { participants, plain, publish, ready, token } from "./system.js";
