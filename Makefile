@@ -10,6 +10,11 @@ AWS_CLI       := $(TOOLS)/aws-cli/bin
 PYTHON_CLIENT := $(TOOLS)/python-socketio/bin
 CHROMIUM      ?= /usr/bin/chromium
 
+# Folders with packages of npm's. It writes the file last: without it an installation was cut short.
+NODE      := infra/e2e/socketio infra/e2e/console infra/tools/parser infra/contract/check infra/readme infra/bench/node infra/bench/poster/node
+PACKAGES  := node_modules/.package-lock.json
+AWS_CLI_2 := infra/readme/node_modules/.aws-cli-v2
+
 # Not the program: the path in its first line is no longer right when the repository has moved.
 SAM := $(SAM_CLI)/python -m samcli
 
@@ -123,19 +128,19 @@ need-chromium:
 		{ printf '%s\n' $(call quote,CHROMIUM: $(CHROMIUM) is no program: install Chromium (apt-get install chromium)$(comma) or give the path of one) >&2; exit 2; }
 
 # A hundred thousand packets are enough to meet every difference that the test lists; the checked-in ones are a sample.
-socketio: need-chromium $(PYTHON_CLIENT) infra/e2e/socketio/node_modules infra/tools/parser/node_modules ## The stock clients end to end, the packets against the reference parser
+socketio: need-chromium $(PYTHON_CLIENT) infra/e2e/socketio/$(PACKAGES) infra/tools/parser/$(PACKAGES) ## The stock clients end to end, the packets against the reference parser
 	@mkdir -p .build
 	node infra/tools/parser/corpus.js | diff - shared/wire/testdata/socketio.jsonl
 	node infra/tools/parser/corpus.js 100000 1 > .build/socketio.jsonl
 	SOCKET_IO_CORPUS=$(call quote,$(abspath .build/socketio.jsonl)) go test -count=1 ./shared/wire
 	SOCKETIO_CLIENTS=1 CHROMIUM=$(call quote,$(CHROMIUM)) PYTHON_SOCKETIO=$(call quote,$(abspath $(PYTHON_CLIENT)/python)) go test -count=1 -parallel 4 ./infra/e2e/socketio
 
-console: need-chromium infra/e2e/console/node_modules ## The console in Chromium: every view and action, and what it costs beside many events
+console: need-chromium infra/e2e/console/$(PACKAGES) ## The console in Chromium: every view and action, and what it costs beside many events
 	CONSOLE=1 CHROMIUM=$(call quote,$(CHROMIUM)) go test -count=1 ./infra/e2e/console
 
 # Of every view; those that this repository has are taken anew.
 SCREENSHOTS := infra/local/console/screenshots
-screenshots: need-chromium infra/e2e/console/node_modules ## The README's pictures of the console, from the test that makes them
+screenshots: need-chromium infra/e2e/console/$(PACKAGES) ## The README's pictures of the console, from the test that makes them
 	CONSOLE=1 CHROMIUM=$(call quote,$(CHROMIUM)) CONSOLE_SCREENSHOTS=$(call quote,$(abspath .build/screenshots)) go test -count=1 -run '^TestConsole$$' ./infra/e2e/console
 	for picture in $(notdir $(wildcard $(SCREENSHOTS)/*.png)); do cp .build/screenshots/$$picture $(SCREENSHOTS)/; done
 
@@ -143,29 +148,31 @@ contract: ## Write events/contract (JSON Schema, AsyncAPI, TypeScript) from shar
 	go run ./infra/contract
 
 # The newest compiler, and the oldest that the README promises.
-contract-check: infra/contract/check/node_modules ## events/contract in the hands of tsc, Ajv and AsyncAPI's parser
+contract-check: infra/contract/check/$(PACKAGES) ## events/contract in the hands of tsc, Ajv and AsyncAPI's parser
 	cd infra/contract/check && for version in typescript typescript-5.0; do node node_modules/$$version/bin/tsc -p . || exit 1; done
 	cd infra/contract/check && node schemas.js && node asyncapi.js
 
-infra/e2e/socketio/node_modules infra/e2e/console/node_modules infra/tools/parser/node_modules infra/contract/check/node_modules infra/bench/node/node_modules infra/bench/poster/node/node_modules: %/node_modules: %/package-lock.json
-	npm ci --silent --no-audit --no-fund --prefix $*
+$(NODE:%=%/$(PACKAGES)): %/$(PACKAGES): %/package-lock.json
+	@echo "packages of $*: half a minute to fetch"
+	npm ci --loglevel=error --no-audit --no-fund --prefix $*
 	@touch $@
 
-readme: $(AWS_CLI) .build/sam infra/readme/node_modules ## Do what README.md says, with every tool that it speaks of
+readme: $(AWS_CLI) .build/sam $(AWS_CLI_2) ## Do what README.md says, with every tool that it speaks of
 	README_TOOLS=1 go test -count=1 -timeout 30m ./infra/readme
 
 # The AWS CLI 2 comes from AWS as a package of npm's, in a zip file without the right to execute.
-infra/readme/node_modules: infra/readme/package-lock.json
-	npm ci --silent --no-audit --no-fund --prefix infra/readme
-	python3 -m zipfile -e $@/@aws-cdk/asset-awscli-v2/lib/layer.zip $@/.aws-cli-v2
-	chmod +x $@/.aws-cli-v2/awscli/v2/2.*/dist/aws
+$(AWS_CLI_2): infra/readme/$(PACKAGES)
+	rm -rf $@ $@.partial
+	python3 -m zipfile -e $(@D)/@aws-cdk/asset-awscli-v2/lib/layer.zip $@.partial
+	chmod +x $@.partial/awscli/v2/2.*/dist/aws
+	mv $@.partial $@
 	@touch $@
 
 # For this machine, and always: sam build knows itself what to do.
 .build/sam: $(SAM_CLI)
 	LAMBDA_GOARCH=$$(go env GOARCH) $(SAM) build --build-dir $@
 
-bench: bench-plan infra/bench/node/node_modules infra/bench/poster/node/node_modules ## Measure speed and memory on this machine: [PART=poster,rooms]
+bench: bench-plan infra/bench/node/$(PACKAGES) infra/bench/poster/node/$(PACKAGES) ## Measure speed and memory on this machine: [PART=poster,rooms]
 	go run ./infra/bench $(if $(call given,PART),-part $(call quote,$(PART)))
 
 # Says what comes, or that it cannot be, before anything is fetched.
@@ -188,15 +195,20 @@ $(GOLANGCI_LINT):
 	@echo "golangci-lint $(GOLANGCI_LINT_VERSION): two minutes to build"
 	GOBIN=$(call quote,$(abspath $(@D))) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 
+# One that was cut short has left its mark, and is made again.
+.PHONY: $(patsubst %.partial,%/bin,$(wildcard $(TOOLS)/*.partial))
 $(SAM_CLI) $(AWS_CLI) $(PYTHON_CLIENT): $(TOOLS)/%/bin: infra/tools/%.txt
 	@echo "$*: half a minute to fetch"
+	@mkdir -p $(TOOLS)
+	@touch $(@D).partial
 	rm -rf $(@D)
 	python3 -m venv $(@D)
-	$@/python -m pip install --quiet --disable-pip-version-check -r $< || { rm -rf $(@D); exit 1; }
+	$@/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+	@rm $(@D).partial
 
 clean: ## Remove what was built and fetched
-	rm -rf .build .aws-sam $(TOOLS)
+	rm -rf .build .aws-sam $(TOOLS) $(NODE:%=%/node_modules)
 
 # sam build calls build-<logical id>: JoinFunction is functions/join. LAMBDA_GOARCH is for running the result on this
 # machine; the template says arm64. FUNCTIONS is the folder of its folder.
