@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -45,6 +46,9 @@ func Fetch(ctx context.Context, dir string, progress io.Writer) error {
 		return fmt.Errorf("dynamodb local: fetch into %s: %w", dir, err)
 	}
 	partial := filepath.Join(dir, "partial")
+	if err := os.RemoveAll(partial); err != nil { // of one that was cut short: Maven would keep what it finds
+		return fmt.Errorf("dynamodb local: fetch: %w", err)
+	}
 	if err := os.MkdirAll(partial, 0o755); err != nil { //nolint:gosec // G301: nothing secret
 		return fmt.Errorf("dynamodb local: fetch: %w", err)
 	}
@@ -105,14 +109,23 @@ func Start(ctx context.Context, dir string, port int) (endpoint string, stop fun
 	return endpoint, stop, nil
 }
 
-// free is the port, or a free one for 0; a port that is taken is an error.
+// free is the port, or for 0 one that is free; a port that is taken is an error. Java takes it seconds later, so one of those that the system gives
+// to whoever asks for any could be somebody else's by then: it is below them (32768 on Linux, 49152 elsewhere).
 func free(ctx context.Context, port int) (int, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return 0, fmt.Errorf("dynamodb local: port %d: %w", port, err)
+	const lowest, highest, tries = 10_000, 30_000, 100
+	for try := 1; ; try++ {
+		chosen := port
+		if port == 0 {
+			chosen = lowest + rand.IntN(highest-lowest) //nolint:gosec // G404: any will do
+		}
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(chosen)))
+		switch {
+		case err == nil:
+			return chosen, l.Close()
+		case port != 0 || try == tries:
+			return 0, fmt.Errorf("dynamodb local: port %d: %w", chosen, err)
+		}
 	}
-	taken := l.Addr().(*net.TCPAddr).Port
-	return taken, l.Close()
 }
 
 // answers waits until the endpoint speaks HTTP; what it says does not matter.

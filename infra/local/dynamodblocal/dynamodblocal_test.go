@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +25,7 @@ func TestStart(t *testing.T) {
 	if _, err := os.Stat(dir); err != nil {
 		t.Skip("needs DynamoDB Local in " + dynamodblocal.Dir + ": go run ./infra/local/dynamodblocal/with true")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	endpoint, stop, err := dynamodblocal.Start(ctx, dir, 0)
 	if err != nil {
@@ -104,6 +106,13 @@ func TestFetchRunsOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin)
+	half := filepath.Join(dir, "partial", "half.jar") // of a fetch that was killed
+	if err := os.MkdirAll(filepath.Dir(half), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(half, []byte("half"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for _, want := range []string{"fetching\n", ""} {
 		var progress strings.Builder
 		if err := dynamodblocal.Fetch(t.Context(), dir, &progress); err != nil {
@@ -113,7 +122,28 @@ func TestFetchRunsOnce(t *testing.T) {
 			t.Errorf("progress %q, want %q", progress.String(), want)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(dir, "lib", "a.jar")); err != nil {
-		t.Error(err)
+	fetched, err := os.ReadDir(filepath.Join(dir, "lib"))
+	if err != nil || len(fetched) != 1 || fetched[0].Name() != "a.jar" {
+		t.Errorf("fetched %v, %v, want a.jar alone", fetched, err)
+	}
+}
+
+// Java takes a free port seconds after it was found: no system may give it to somebody else meanwhile.
+func TestFreePortStaysFree(t *testing.T) {
+	bin, dir := t.TempDir(), t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "lib"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(bin, "java"), []byte("#!/bin/sh\necho \"$*\" >&2\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin)
+	_, _, err := dynamodblocal.Start(t.Context(), dir, 0)
+	m := regexp.MustCompile(`-port (\d+)$`).FindStringSubmatch(err.Error())
+	if m == nil {
+		t.Fatalf("Java was given no port: %v", err)
+	}
+	if port, err := strconv.Atoi(m[1]); err != nil || port < 1024 || port >= 32768 {
+		t.Errorf("port %d, %v: the system gives it to others", port, err)
 	}
 }
