@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -127,18 +128,18 @@ func (d deskParts) Begin(_ context.Context, key PartKey, owner string, depth int
 	return p.Part, nil
 }
 
-func (d deskParts) Save(_ context.Context, key PartKey, owner string, p Part) error {
-	return d.store("save", key, owner, p)
+func (d deskParts) Save(ctx context.Context, key PartKey, owner string, p Part) error {
+	return d.store(ctx, "save", key, owner, p)
 }
 
-func (d deskParts) End(_ context.Context, key PartKey, owner string, p Part) error {
-	return d.store("end part", key, owner, p)
+func (d deskParts) End(ctx context.Context, key PartKey, owner string, p Part) error {
+	return d.store(ctx, "end part", key, owner, p)
 }
 
-func (d deskParts) store(op string, key PartKey, owner string, p Part) error {
+func (d deskParts) store(ctx context.Context, op string, key PartKey, owner string, p Part) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.call(op); err != nil {
+	if err := cmp.Or(d.call(op), ctx.Err()); err != nil {
 		return err
 	}
 	if d.parts[key].owner != owner {

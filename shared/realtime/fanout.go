@@ -111,7 +111,7 @@ func (w *worker) work(ctx context.Context) error {
 	for i := w.part.Shards; i < len(shards); i++ {
 		sockets, err := w.list(ctx, shards[i], after)
 		if err != nil {
-			return err
+			return errors.Join(err, w.settle(ctx, 0)) // so that what is under way is not posted again
 		}
 		after = ""
 		for targets := range slices.Chunk(sockets, size) {

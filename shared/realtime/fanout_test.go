@@ -82,6 +82,41 @@ func TestFanoutWithABrokenTable(t *testing.T) {
 	})
 }
 
+// What was posted before a listing failed is not posted again, though a page of it was waiting for a slow socket.
+func TestFanoutWithABrokenTableBesideASlowSocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const sockets = 3000
+		h := hall(sockets)
+		p, d, poster, asker, _ := newSplitter(t, h, 1250)
+		calls, in := 0, p.Rooms.(*fakeRooms).in
+		p.Rooms.(*fakeRooms).in = func(room string, shard int) ([]Socket, error) {
+			if calls++; calls == 5 {
+				return nil, errors.New("throttled")
+			}
+			return in(room, shard)
+		}
+		slow, began := inShard(h.rooms["group:g1"], 1)[0], time.Now()
+		poster.fail = func(_, id string) error {
+			if id == slow.ID && time.Since(began) < 5*time.Second {
+				return ErrThrottled
+			}
+			return nil
+		}
+		got, err := publishTo(t, p, toGroup)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Do(t.Context(), asker.jobs[0]); err == nil || !strings.HasPrefix(err.Error(), "part 0 of publish") {
+			t.Errorf("got %v", err)
+		}
+		work(t, p, asker)
+		checkHeard(t, poster, sockets, 1, 1)
+		if s := d.sum(got.ID); s.Delivered != sockets {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 // A worker whose time runs out hands over; one that may not hand over any more counts the rest as failed.
 func TestFanoutHandsOver(t *testing.T) {
 	for _, tt := range []struct {
@@ -180,6 +215,36 @@ func TestFanoutBuriesTheGone(t *testing.T) {
 	})
 }
 
+// A flood of dead sockets that API Gateway has no time to close keeps no worker from the sockets that live: what cannot be removed
+// soon is left to sweep.
+func TestFanoutThroughAFloodOfDeadSockets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const sockets = 5000
+		p, d, poster, asker, log := newSplitter(t, hall(sockets), 1250)
+		poster.fail = func(op, id string) error {
+			switch {
+			case op == "close":
+				return ErrThrottled
+			case strings.HasSuffix(id, "7="):
+				return nil
+			}
+			return ErrGone
+		}
+		got, err := publishTo(t, p, toGroup)
+		if err != nil {
+			t.Fatal(err)
+		}
+		work(t, p, asker)
+		checkHeard(t, poster, sockets/10, 1, 1)
+		if s := d.sum(got.ID); s.State != contract.PublishDone || s.Delivered != sockets/10 || s.Gone != sockets-sockets/10 {
+			t.Errorf("%+v", s)
+		}
+		if !strings.Contains(log.String(), "left to sweep") {
+			t.Error("no word of those that are left")
+		}
+	})
+}
+
 // Sockets that do not answer, or whose clients do not read, hold up neither their page nor the pages after it.
 func TestFanoutWithSlowSockets(t *testing.T) {
 	for _, tt := range []struct {
@@ -243,14 +308,13 @@ func TestFanoutIsStoppedBesideASlowSocket(t *testing.T) {
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		time.AfterFunc(2*time.Second, stop)
-		d.fail = func(string) error { return ctx.Err() } // as the table's client does
 		if err := p.Do(ctx, asker.jobs[0]); err == nil {
 			t.Fatal("it went on to the end")
 		}
 		if part := d.parts[PartKey{got.ID, 0}]; part.Shards != 1 || part.Done {
 			t.Errorf("stopped at %+v, want the end of shard 1", part)
 		}
-		poster.fail, d.fail = nil, nil
+		poster.fail = nil
 		work(t, p, asker)
 		checkHeard(t, poster, sockets, 1, 2)
 		if s := d.sum(got.ID); s.State != contract.PublishDone || s.Delivered != sockets {

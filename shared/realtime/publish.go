@@ -88,10 +88,13 @@ func (p *Publisher) Publish(ctx context.Context, req *contract.Publish, raw json
 		return answer, err
 	}
 	answer, err := p.send(ctx, claim, record, req, raw, frames)
-	if err != nil {
-		return contract.Published{}, errors.Join(err, p.Ledger.Release(ctx, claim.ID, claim.Owner))
+	if err == nil {
+		return answer, nil
 	}
-	return answer, nil
+	if released := p.Ledger.Release(ctx, claim.ID, claim.Owner); released != nil {
+		p.Log.ErrorContext(ctx, "claim not given back, the id is in progress until its lease is over", "error", released)
+	}
+	return contract.Published{}, err // as it is: joined to another, Lambda would not tell the caller its type
 }
 
 func (p *Publisher) claim(ctx context.Context, req *contract.Publish, raw json.RawMessage) Claim {
@@ -147,8 +150,11 @@ func (p *Publisher) delivery(req *contract.Publish, frames map[wire.Protocol][]b
 	return d
 }
 
-// clean removes sockets that a publish found gone.
+// clean removes sockets that a publish found gone, in half of the time left at most: API Gateway may throttle their closes, and
+// other sockets wait for the event, or a caller for the answer.
 func (p *Publisher) clean(ctx context.Context, gone []target) {
+	ctx, cancel := context.WithTimeout(ctx, p.timeLeft(ctx)/2)
+	defer cancel()
 	if err := p.bury(ctx, gone, p.ask); err != nil {
 		p.Log.WarnContext(ctx, "gone sockets not all removed, left to sweep", "error", err)
 	}

@@ -237,9 +237,18 @@ func TestLargeJobs(t *testing.T) {
 					}
 				}
 				p, d, _, asker, _ := newSplitter(t, h, contract.FanoutRPS)
+				d.fail = func(op string) error {
+					if op == "release" {
+						return errors.New("unreachable")
+					}
+					return nil
+				}
 				_, err := publishTo(t, p, `{"id":"p1","event":"notifications:new","data":{"eventKey":"k","notification":1},"to":{"users":`+string(encode(names))+`,`+tt.to+`},"except":`+tt.except+`}`)
 				if (err == nil) != (tt.wantErr == "") || err != nil && !strings.HasPrefix(err.Error(), tt.wantErr) {
 					t.Errorf("got %v, want %s", err, tt.wantErr)
+				}
+				if _, ok := err.(*contract.ValidationError); ok != (tt.wantErr != "") { //nolint:errorlint // Lambda names the type of the error itself
+					t.Errorf("a caller is told of a %T", err)
 				}
 				if len(asker.jobs) != tt.parts || d.calls["split"] != tt.split || d.calls["release"] != tt.release {
 					t.Errorf("%d jobs, calls %v", len(asker.jobs), d.calls)
