@@ -352,35 +352,37 @@ func TestHTTP1(t *testing.T) {
 
 func TestConnectionsAreReused(t *testing.T) {
 	const atOnce, rounds = 32, 5
-	var opened atomic.Int32
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-		if s == http.StateNew {
-			opened.Add(1)
-		}
-	}
-	server.Start()
-	defer server.Close()
-	c, err := New(config(server.URL), server.URL+"/live/", time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.transport.CloseIdleConnections()
-	for range rounds {
-		var wg sync.WaitGroup
-		for range atOnce {
-			wg.Go(func() {
-				if err := c.Post(t.Context(), connection, []byte("payload")); err != nil {
-					t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		c := piped(t, func(conn net.Conn) {
+			for request := make([]byte, 4096); ; {
+				if _, err := conn.Read(request); err != nil {
+					return
 				}
-			})
+				fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			}
+		})
+		var opened atomic.Int32
+		dial := c.transport.DialContext
+		c.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			opened.Add(1)
+			return dial(ctx, network, address)
 		}
-		wg.Wait()
-	}
-	// net/http gives a connection back a moment after the answer, so that a round may open some more; without reuse, all would.
-	if n := opened.Load(); n > 2*atOnce {
-		t.Errorf("%d connections for %d rounds of %d posts", n, rounds, atOnce)
-	}
+		for range rounds {
+			var wg sync.WaitGroup
+			for range atOnce {
+				wg.Go(func() {
+					if err := c.Post(t.Context(), connection, []byte("payload")); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+		}
+		// net/http gives a connection back a moment after the answer, so that a round may open some more; without reuse, all would.
+		if n := opened.Load(); n > 2*atOnce {
+			t.Errorf("%d connections for %d rounds of %d posts", n, rounds, atOnce)
+		}
+	})
 }
 
 func TestCredentialsThatCannotBeHad(t *testing.T) {

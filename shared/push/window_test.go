@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -180,38 +179,43 @@ func TestWindowNearTheEnd(t *testing.T) {
 // What one call has found out is not taken for another's: those that have a connection and those that get none take turns, many
 // at once, with contexts of their own and with a common one.
 func TestAttemptsAreApart(t *testing.T) {
-	c, _ := client(t, func(http.ResponseWriter, *http.Request) {})
-	c.transport.DisableKeepAlives = true
-	var dials, refused, notSent, sent atomic.Int32
-	dial := c.transport.DialContext
-	c.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		if dials.Add(1)%2 == 0 {
-			refused.Add(1)
-			return nil, errors.New("refused")
-		}
-		return dial(ctx, network, address)
-	}
-	var wg sync.WaitGroup
-	for i := range 200 {
-		wg.Go(func() {
-			ctx := t.Context()
-			if i%3 == 0 {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithCancel(ctx)
-				defer cancel()
-			}
-			switch err := c.Post(ctx, connection, []byte("payload")); {
-			case err == nil:
-				sent.Add(1)
-			case errors.Is(err, realtime.ErrNotSent):
-				notSent.Add(1)
-			default:
-				t.Error(err)
-			}
+	synctest.Test(t, func(t *testing.T) {
+		c := piped(t, func(conn net.Conn) {
+			read(conn)
+			fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 		})
-	}
-	wg.Wait()
-	if notSent.Load() != refused.Load() || sent.Load() == 0 {
-		t.Errorf("%d of %d were not sent, and %d refused", notSent.Load(), sent.Load()+notSent.Load(), refused.Load())
-	}
+		c.transport.DisableKeepAlives = true
+		var dials, refused, notSent, sent atomic.Int32
+		dial := c.transport.DialContext
+		c.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if dials.Add(1)%2 == 0 {
+				refused.Add(1)
+				return nil, errors.New("refused")
+			}
+			return dial(ctx, network, address)
+		}
+		var wg sync.WaitGroup
+		for i := range 200 {
+			wg.Go(func() {
+				ctx := t.Context()
+				if i%3 == 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithCancel(ctx)
+					defer cancel()
+				}
+				switch err := c.Post(ctx, connection, []byte("payload")); {
+				case err == nil:
+					sent.Add(1)
+				case errors.Is(err, realtime.ErrNotSent):
+					notSent.Add(1)
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if notSent.Load() != refused.Load() || sent.Load() == 0 {
+			t.Errorf("%d of %d were not sent, and %d refused", notSent.Load(), sent.Load()+notSent.Load(), refused.Load())
+		}
+	})
 }
