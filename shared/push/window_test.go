@@ -195,7 +195,17 @@ func TestAttemptsAreApart(t *testing.T) {
 			return dial(ctx, network, address)
 		}
 		var wg sync.WaitGroup
-		for i := range 200 {
+		post := func(ctx context.Context) {
+			switch err := c.Post(ctx, connection, []byte("payload")); {
+			case err == nil:
+				sent.Add(1)
+			case errors.Is(err, realtime.ErrNotSent):
+				notSent.Add(1)
+			default:
+				t.Error(err)
+			}
+		}
+		for i := range 20 {
 			wg.Go(func() {
 				ctx := t.Context()
 				if i%3 == 0 {
@@ -203,13 +213,8 @@ func TestAttemptsAreApart(t *testing.T) {
 					ctx, cancel = context.WithCancel(ctx)
 					defer cancel()
 				}
-				switch err := c.Post(ctx, connection, []byte("payload")); {
-				case err == nil:
-					sent.Add(1)
-				case errors.Is(err, realtime.ErrNotSent):
-					notSent.Add(1)
-				default:
-					t.Error(err)
+				for range 10 {
+					post(ctx)
 				}
 			})
 		}
