@@ -12,7 +12,7 @@ import (
 const (
 	// tick is how often a page is told what is new.
 	tick = 250 * time.Millisecond
-	// tracesPerTick is how many traces it is told of at most, the newest of what changed.
+	// tracesPerTick is how many traces it is told of at most; of the others it is told with the next ticks.
 	tracesPerTick = 40
 	// slowPage is how long a page may take to read one tick before it is given up; it connects again by itself.
 	slowPage = 10 * time.Second

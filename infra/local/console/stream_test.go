@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -81,6 +82,26 @@ func TestStream(t *testing.T) {
 	var n news
 	if next("news", &n); len(n.Traces) != 0 {
 		t.Errorf("the same trace again: %+v", n.Traces)
+	}
+}
+
+// A page is told of every trace that is kept, of many at once with one tick after the other.
+func TestStreamTellsOfEveryTrace(t *testing.T) {
+	f := attachedFixture(t, http.NotFoundHandler())
+	for i := range newPerSecond {
+		f.gateway(gateway.Event{Kind: gateway.KindMessage, Time: f.clock.now(), TraceID: fmt.Sprint(i), RouteKey: "x"})
+	}
+	next := f.listen(t)
+	told := map[string]bool{}
+	for len(told) < newPerSecond {
+		var n news
+		next("news", &n)
+		if len(n.Traces) == 0 || len(n.Traces) > tracesPerTick {
+			t.Fatalf("told of %d, after %d of %d", len(n.Traces), len(told), newPerSecond)
+		}
+		for _, trace := range n.Traces {
+			told[trace.ID] = true
+		}
 	}
 }
 

@@ -191,7 +191,8 @@ func (t *traces) span(id string, s Span, begun time.Time, took time.Duration, u 
 
 func inMS(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// summaries are the traces that changed after that change, the oldest change first and at most so many, and the last change.
+// summaries are the traces that changed after that change, the oldest change first and at most so many, and the change up to which
+// that is all.
 func (t *traces) summaries(after uint64, limit int) (changed []Trace, now uint64, rate load, seen int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -206,7 +207,10 @@ func (t *traces) summaries(after uint64, limit int) (changed []Trace, now uint64
 	if second := t.now().Unix(); second > t.second+1 {
 		rate = load{}
 	}
-	return changed[max(0, len(changed)-limit):], t.changed, rate, t.seen
+	if len(changed) > limit {
+		return changed[:limit], changed[limit-1].change, rate, t.seen
+	}
+	return changed, t.changed, rate, t.seen
 }
 
 // tracePage is a trace with all that is kept of it, in the order of time.

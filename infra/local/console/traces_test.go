@@ -230,17 +230,21 @@ func TestBounds(t *testing.T) {
 	traces.output("x", `not JSON "trace_id":"`+last+`"`)
 }
 
-// A page is told of what has changed since, the newest changes when there are too many.
+// A page is told of all that has changed since, of too many at once with one tick after the other.
 func TestSummaries(t *testing.T) {
 	traces, c := newTestTraces()
 	for i := range 5 {
 		traces.begin(fmt.Sprint(i), "publish", "x", "", c.now())
 	}
 	changed, at, _, _ := traces.summaries(0, 3)
-	if ids(changed) != "2 3 4" {
+	if ids(changed) != "0 1 2" {
 		t.Errorf("told of %s", ids(changed))
 	}
-	if changed, _, _, _ := traces.summaries(at, 3); len(changed) != 0 {
+	traces.operation(table.Op{Name: "GetItem", TraceID: "1"})
+	if changed, at, _, _ = traces.summaries(at, 3); ids(changed) != "3 4 1" {
+		t.Errorf("told of %s", ids(changed))
+	}
+	if changed, at, _, _ = traces.summaries(at, 3); len(changed) != 0 {
 		t.Errorf("told again of %s", ids(changed))
 	}
 	traces.operation(table.Op{Name: "GetItem", TraceID: "1"})
