@@ -9,13 +9,13 @@ export class Refused extends Error {
 }
 
 async function call(path, options) {
-  let response;
+  let response, text;
   try {
     response = await fetch("console/api" + path, options);
+    text = await response.text();
   } catch {
     throw new Refused(0, { message: "the stack does not answer: start it with make run" });
   }
-  const text = await response.text();
   let body = {};
   try {
     body = JSON.parse(text);

@@ -31,7 +31,7 @@ const encode = {
 
 function pane(name) {
   const n = panes;
-  let socket = null, token = "", acks = 0;
+  let socket = null, token = "", acks = 0, asking = false, removed = false;
   const id = (part) => `client-${n}-${part}`;
   const user = h("input", { id: id("user"), value: name, autocomplete: "off", spellcheck: "false" });
   const protocol = h("select", { id: id("protocol") }, h("option", { value: "json" }, "JSON"), h("option", { value: "socketio" }, "Socket.IO"));
@@ -83,19 +83,23 @@ function pane(name) {
       socket.close(1000, "");
       return;
     }
+    if (asking) return; // a second socket would be nobody's
     problem.textContent = "";
     user.removeAttribute("aria-invalid");
+    asking = true;
     try {
       token = own.value.trim() || (await post("/token", { user: user.value, seconds: Number(life.value) })).token;
+      await ready;
     } catch (error) {
       problem.textContent = error.message;
       problem.className = "note bad";
       user.setAttribute("aria-invalid", "true");
       user.focus();
       return;
+    } finally {
+      asking = false;
     }
-    await ready;
-    connect();
+    if (!removed) connect();
   }
 
   function connect() {
@@ -182,6 +186,7 @@ function pane(name) {
   }
 
   function remove() {
+    removed = true;
     socket?.close(1000, "");
     node.remove();
   }

@@ -5,7 +5,8 @@ import { count, h, say } from "./dom.js";
 
 export function view() {
   const fields = new Map(); // by key
-  const shuffle = h("input", { id: "shuffle", placeholder: "200ms", oninput: edited });
+  let own = false; // the fields have what somebody typed, which has not been applied
+  const shuffle = h("input", { id: "shuffle", placeholder: "200ms", oninput: typed });
   const last = h("div", { class: "field fault" }, h("label", { for: "shuffle" }, "shuffle", h("span", { class: "muted" }, "the messages of a connection run in any order, each held back up to so long")), shuffle);
   const grid = h("div", { class: "fault-grid" }, last);
   const problem = h("p", { class: "note", role: "alert" });
@@ -20,6 +21,11 @@ export function view() {
 
   const text = () => [...fields].filter(([, input]) => input.value.trim() !== "").map(([key, input]) => `${key}=${input.value.trim()}`).join(",");
 
+  function typed() {
+    own = true;
+    edited();
+  }
+
   function edited() {
     problem.textContent = "";
     for (const input of [...fields.values(), shuffle]) input.removeAttribute("aria-invalid");
@@ -29,15 +35,16 @@ export function view() {
   function fill(page) {
     if (fields.size === 0) {
       for (const { Name: name, Meaning: meaning } of page.keys) {
-        const input = h("input", { id: "fault-" + name, inputmode: "decimal", oninput: edited, placeholder: name.endsWith("latency") ? "1s" : "0" });
+        const input = h("input", { id: "fault-" + name, inputmode: "decimal", oninput: typed, placeholder: name.endsWith("latency") ? "1s" : "0" });
         fields.set(name, input);
         last.before(h("div", { class: "field fault" }, h("label", { for: input.id }, name, h("span", { class: "muted" }, meaning)), input));
       }
     }
+    tell(page);
+    if (own) return;
     const given = new Map(page.faults.split(",").filter(Boolean).map((part) => part.split("=")));
     for (const [key, input] of fields) input.value = given.get(key) ?? "";
     shuffle.value = page.shuffle;
-    tell(page);
     edited();
   }
 
@@ -49,11 +56,13 @@ export function view() {
 
   async function apply(event) {
     event.preventDefault();
+    own = false;
     try {
       const page = await post("/faults", { faults: text(), shuffle: shuffle.value.trim() });
       fill(page);
       say(page.faults || page.shuffle ? "Faults are on" : "Nothing goes wrong on purpose");
     } catch (error) {
+      own = true;
       problem.textContent = error.message;
       problem.className = "note bad";
       const key = error.field === "shuffle" ? shuffle : fields.get(/^[a-z-]+/.exec(error.message)?.[0]);

@@ -110,3 +110,20 @@ export function position(text, offset) {
   const before = text.slice(0, offset).split("\n");
   return { line: before.length, column: [...before.at(-1)].length + 1 };
 }
+
+// format indents a JSON text, and changes nothing else of it: a number keeps all its digits.
+export function format(text) {
+  let out = "", depth = 0;
+  const line = () => "\n" + "  ".repeat(depth);
+  for (const [token] of text.matchAll(/"(?:\\.|[^"\\])*"|[{[]\s*[}\]]|[^\s{}[\],:"]+|[{}[\],:]/g)) {
+    if (/^[{[]\s*[}\]]$/.test(token)) out += token[0] + token.at(-1);
+    else if (token === "{" || token === "[") {
+      depth++;
+      out += token + line();
+    } else if (token === "}" || token === "]") {
+      depth--;
+      out += line() + token;
+    } else out += token === "," ? token + line() : token === ":" ? ": " : token;
+  }
+  return out;
+}

@@ -3,6 +3,7 @@ import { get, post } from "./api.js";
 import { command, commands, invoke, make } from "./command.js";
 import { h, milliseconds, say } from "./dom.js";
 import { editor } from "./editor.js";
+import { format } from "./json.js";
 import { ready } from "./live.js";
 import { open as openTrace } from "./trace.js";
 
@@ -21,7 +22,7 @@ const about = {
 };
 
 export function view(fn) {
-  let samples = [];
+  let samples = [], sending = false;
   const select = h("select", { id: fn + "-sample", onchange: choose });
   const field = editor({ label: "Request to " + fn, onchange: edited });
   const send = h("button", { type: "submit", class: "primary" }, fn === "publish" ? "Publish" : "Send");
@@ -31,7 +32,7 @@ export function view(fn) {
     h("p", { class: "muted" }, about[fn]),
     h("div", { class: "field" }, h("label", { for: fn + "-sample" }, "Sample"), select),
     field.node,
-    h("div", { class: "buttons" }, send, h("span", { class: "muted" }, "or Ctrl+Enter"), h("button", { type: "button", class: "end", onclick: format }, "Format")),
+    h("div", { class: "buttons" }, send, h("span", { class: "muted" }, "or Ctrl+Enter"), h("button", { type: "button", class: "end", onclick: indent }, "Format")),
     result, shell);
   form.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
@@ -56,9 +57,9 @@ export function view(fn) {
     edited();
   }
 
-  function format() {
+  function indent() {
     if (!field.check()) return;
-    field.text = JSON.stringify(JSON.parse(field.text), null, 2);
+    field.text = format(field.text);
     edited();
   }
 
@@ -80,31 +81,35 @@ export function view(fn) {
 
   async function submit(event) {
     event.preventDefault();
+    if (sending) return; // whoever is in a hurry has not asked for two
     if (!field.check()) {
       say("The request is not JSON");
       return;
     }
-    send.disabled = true;
+    const sent = field.text;
+    send.ariaDisabled = sending = true;
     result.replaceChildren(h("p", { class: "muted" }, "Sending …"));
     try {
-      show(await post("/invoke/" + fn, field.text));
+      show(await post("/invoke/" + fn, sent), sent);
     } catch (error) {
       result.replaceChildren(h("p", { class: "bad" }, error.message));
     }
-    send.disabled = false;
+    send.ariaDisabled = sending = false;
   }
 
-  function show(out) {
-    field.clear();
+  // show shows what became of a text, in the field only while that is still there.
+  function show(out, sent) {
+    const there = field.text === sent;
+    if (there) field.clear();
     if (out.syntax) {
-      field.syntaxAt(out.syntax.offset, out.syntax.message);
+      if (there) field.syntaxAt(out.syntax.offset, out.syntax.message);
       result.replaceChildren();
       return;
     }
     const seen = h("button", { type: "button", class: "link", onclick: () => openTrace(out.traceId) }, "See the way it took");
     if (out.error) {
       const { type, field: name, message } = out.error;
-      if (name) field.complain(name, message);
+      if (name && there) field.complain(name, message);
       result.replaceChildren(h("div", { class: "answer bad" }, h("p", {}, h("strong", {}, type), name ? [" at ", h("code", {}, name)] : "", ": " + message), h("p", {}, `after ${milliseconds(out.ms)}. `, seen)));
       say(`${type}: ${name} ${message}`);
       return;
