@@ -136,12 +136,12 @@ socketio: need-chromium $(PYTHON_CLIENT) infra/e2e/socketio/$(PACKAGES) infra/to
 	SOCKETIO_CLIENTS=1 CHROMIUM=$(call quote,$(CHROMIUM)) PYTHON_SOCKETIO=$(call quote,$(abspath $(PYTHON_CLIENT)/python)) go test -count=1 -parallel 4 ./infra/e2e/socketio
 
 console: need-chromium infra/e2e/console/$(PACKAGES) ## The console in Chromium: every view and action, and what it costs beside many events
-	CONSOLE=1 CHROMIUM=$(call quote,$(CHROMIUM)) go test -count=1 ./infra/e2e/console
+	CONSOLE=1 CHROMIUM=$(call quote,$(CHROMIUM)) go test -count=1 -timeout 30m ./infra/e2e/console
 
 # Of every view; those that this repository has are taken anew.
 SCREENSHOTS := infra/local/console/screenshots
 screenshots: need-chromium infra/e2e/console/$(PACKAGES) ## The README's pictures of the console, from the test that makes them
-	CONSOLE=1 CHROMIUM=$(call quote,$(CHROMIUM)) CONSOLE_SCREENSHOTS=$(call quote,$(abspath .build/screenshots)) go test -count=1 -run '^TestConsole$$' ./infra/e2e/console
+	CONSOLE=1 CHROMIUM=$(call quote,$(CHROMIUM)) CONSOLE_SCREENSHOTS=$(call quote,$(abspath .build/screenshots)) go test -count=1 -timeout 30m -run '^TestConsole$$' ./infra/e2e/console
 	for picture in $(notdir $(wildcard $(SCREENSHOTS)/*.png)); do cp .build/screenshots/$$picture $(SCREENSHOTS)/; done
 
 contract: ## Write events/contract (JSON Schema, AsyncAPI, TypeScript) from shared/contract

@@ -37,7 +37,7 @@ export async function start({ ports = {}, env = {} } = {}) {
     said: () => said,
     async stop() {
       child.removeAllListeners("exit");
-      if (child.exitCode !== null) return;
+      if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill("SIGTERM");
       await once(child, "exit");
     },
