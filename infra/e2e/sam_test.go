@@ -36,7 +36,7 @@ func startBehindSAM(ctx context.Context, python string) (*system, error) {
 	}
 	name, endpoint := unique(tablePrefix), "http://127.0.0.1:"+strconv.Itoa(ports[1])
 	service := &invokeService{ended: make(chan struct{})}
-	service.cmd = exec.Command(python, "infra/tools/sam_invoke.py", "--port", strconv.Itoa(ports[1]))
+	service.cmd = exec.Command(python, "infra/tools/sam_invoke.py", "--port", strconv.Itoa(ports[1]), "--patience", "6")
 	service.cmd.Dir, service.cmd.Stdout, service.cmd.Stderr = root, service, service
 	service.cmd.Env = append(os.Environ(),
 		"AWS_ENDPOINT_URL_DYNAMODB="+table, "CONNECTIONS_ENDPOINT=http://127.0.0.1:"+strconv.Itoa(ports[0])+"/"+stack.Stage,

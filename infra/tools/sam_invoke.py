@@ -103,7 +103,8 @@ class Runtime:
     """Takes the place of samcli.local.lambdafn.runtime.LambdaRuntime. A function has a bounded number of emulators, which
     stay warm; further events wait."""
 
-    def __init__(self, bound):
+    def __init__(self, bound, patience):
+        self.patience = patience
         self.lock = threading.Lock()
         self.idle = collections.defaultdict(list)
         self.turns = collections.defaultdict(lambda: threading.BoundedSemaphore(bound))
@@ -140,7 +141,8 @@ class Runtime:
             if self.idle[config.name]:
                 return self.idle[config.name].pop()
         # The access key id tells the guard which function is calling.
-        environment = config.env_vars.resolve() | {"AWS_ACCESS_KEY_ID": config.name}
+        environment = config.env_vars.resolve() | {
+            "AWS_ACCESS_KEY_ID": config.name, "AWS_LAMBDA_FUNCTION_TIMEOUT": str(self.patience * config.timeout)}
         for _ in range(5):
             with self.lock:  # so that stop finds every one
                 if self.stopped:
@@ -180,7 +182,7 @@ def listens(port):
 class Service:
     """The Invoke service for the functions of a built template. Calls of the functions go by way of a guard."""
 
-    def __init__(self, template, port, processes):
+    def __init__(self, template, port, processes, patience):
         directory = Path(template).resolve().parent
         with open(template, encoding="utf-8") as file:
             self.guard = Guard(
@@ -193,7 +195,7 @@ class Service:
         os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = self.guard.url("dynamodb")
         os.environ["AWS_ENDPOINT_URL_LAMBDA"] = self.guard.url("lambda")
         os.environ["CONNECTIONS_ENDPOINT"] = self.guard.url("connections")
-        self.runtime = Runtime(processes)
+        self.runtime = Runtime(processes, patience)
         stacks, _ = SamLocalStackProvider.get_stacks(str(template))
         provider = SamFunctionProvider(stacks, use_raw_codeuri=True)
         self.http = LocalLambdaHttpService(LocalLambdaRunner(self.runtime, provider, str(directory), str(directory)), port, HOST)
@@ -220,6 +222,8 @@ def main():
     parser.add_argument("--template", type=Path, default=".build/sam/template.yaml", help="built by sam build (%(default)s)")
     parser.add_argument("--port", type=int, default=3003)
     parser.add_argument("--processes", type=int, default=8, help="of one function at most (%(default)s)")
+    parser.add_argument("--patience", type=int, default=1,
+                        help="how many times a function's timeout it may take: tests are about other things, on machines that are busy (%(default)s)")
     given = parser.parse_args()
     if platform.system() != "Linux":
         parser.error("the emulator is a program for Linux: use sam local start-lambda, with Docker")
@@ -231,7 +235,7 @@ def main():
     if not any(os.environ.get(name) for name in ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")):
         os.environ["JWT_SECRET"] = LOCAL_SECRET
     os.environ.update(AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=ACCESS_KEY, AWS_SESSION_TOKEN="")
-    service = Service(given.template, given.port, given.processes)
+    service = Service(given.template, given.port, given.processes, given.patience)
     print(f"SAM CLI's Invoke service on http://{HOST}:{given.port}", flush=True)
     service.run()
     sys.exit(1 if service.guard.refused else 0)

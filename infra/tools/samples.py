@@ -25,7 +25,7 @@ from sam_invoke import LOCAL, free_port, listens
 TEMPLATE = Path(".build/sam/template.yaml")
 EVENTS = Path("events")
 CONNECTION = "L0SM9cOFvHcCIhw="  # of the samples
-PATIENCE = 20  # seconds for what happens asynchronously
+PATIENCE = 60  # seconds for what happens asynchronously
 
 os.environ.update(AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local", AWS_DEFAULT_REGION="us-east-1")
 
@@ -346,7 +346,7 @@ def main():
     clients, port = Clients(), free_port()
     log = Path(".build/samples.log").open("w", encoding="utf-8")
     service = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("sam_invoke.py"), "--template", TEMPLATE, "--port", str(port)],
+        [sys.executable, Path(__file__).with_name("sam_invoke.py"), "--template", TEMPLATE, "--port", str(port), "--patience", "6"],
         stdout=log, stderr=log,
         env=os.environ | {"AWS_ENDPOINT_URL_DYNAMODB": os.environ["DYNAMODB_ENDPOINT"], "CONNECTIONS_ENDPOINT": clients.url})
     functions, failed = Functions(port), None
