@@ -58,8 +58,8 @@ func (c *Client) Publish(ctx context.Context, req contract.Publish) (contract.Pu
 	return answer, err
 }
 
-// PublishAsync queues an event and returns at once; nobody will say what became of it. The request is checked here, because
-// a refusal by the function would go to the failure queue.
+// PublishAsync queues an event and returns at once; nobody will say what became of it. The request is checked here, but for
+// the size of its event, because a refusal by the function would go to the failure queue.
 func (c *Client) PublishAsync(ctx context.Context, req contract.Publish) error {
 	request, err := encode(req)
 	if err == nil {
