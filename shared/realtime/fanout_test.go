@@ -215,34 +215,49 @@ func TestFanoutBuriesTheGone(t *testing.T) {
 	})
 }
 
-// A flood of dead sockets that API Gateway has no time to close keeps no worker from the sockets that live: what cannot be removed
-// soon is left to sweep.
+// A flood of dead sockets that API Gateway has no time to close keeps no worker from the sockets that live, nor from handing over:
+// what cannot be removed soon is left to sweep.
 func TestFanoutThroughAFloodOfDeadSockets(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const sockets = 5000
-		p, d, poster, asker, log := newSplitter(t, hall(sockets), 1250)
-		poster.fail = func(op, id string) error {
-			switch {
-			case op == "close":
-				return ErrThrottled
-			case strings.HasSuffix(id, "7="):
-				return nil
-			}
-			return ErrGone
-		}
-		got, err := publishTo(t, p, toGroup)
-		if err != nil {
-			t.Fatal(err)
-		}
-		work(t, p, asker)
-		checkHeard(t, poster, sockets/10, 1, 1)
-		if s := d.sum(got.ID); s.State != contract.PublishDone || s.Delivered != sockets/10 || s.Gone != sockets-sockets/10 {
-			t.Errorf("%+v", s)
-		}
-		if !strings.Contains(log.String(), "left to sweep") {
-			t.Error("no word of those that are left")
-		}
-	})
+	const sockets = 5000 // a tenth of them lives
+	for _, tt := range []struct {
+		name, slow string // the end of the ids that are throttled for ever, so that pages wait for them
+		failed     int
+	}{
+		{"alone", "none", 0},
+		{"beside slow sockets", "17=", sockets / 100},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, d, poster, asker, log := newSplitter(t, hall(sockets), 1250)
+				d.fail = func(string) error {
+					time.Sleep(20 * time.Millisecond)
+					return nil
+				}
+				poster.fail = func(op, id string) error {
+					switch {
+					case op == "close", strings.HasSuffix(id, tt.slow):
+						return ErrThrottled
+					case strings.HasSuffix(id, "7="):
+						return nil
+					}
+					return ErrGone
+				}
+				got, err := publishTo(t, p, toGroup)
+				if err != nil {
+					t.Fatal(err)
+				}
+				work(t, p, asker)
+				checkHeard(t, poster, sockets/10-tt.failed, 1, 1)
+				s := d.sum(got.ID)
+				if s.State != contract.PublishDone || s.Delivered != sockets/10-tt.failed || s.Failed != tt.failed || s.Matched != sockets {
+					t.Errorf("%+v", s)
+				}
+				if !strings.Contains(log.String(), "left to sweep") {
+					t.Error("no word of those that are left")
+				}
+			})
+		})
+	}
 }
 
 // Sockets that do not answer, or whose clients do not read, hold up neither their page nor the pages after it.

@@ -48,7 +48,8 @@ type Publisher struct {
 }
 
 const (
-	// endReserve is what a publish keeps of its time to store its answer and return it, and a disconnection to return it.
+	// endReserve is what a publish keeps of its time to store its answer and return it, a worker to hand over, and a disconnection to
+	// return its answer.
 	endReserve = 3 * time.Second
 	// leaseReserve is how long after its deadline an invocation certainly does nothing more.
 	leaseReserve = 5 * time.Second
@@ -150,10 +151,10 @@ func (p *Publisher) delivery(req *contract.Publish, frames map[wire.Protocol][]b
 	return d
 }
 
-// clean removes sockets that a publish found gone, in half of the time left at most: API Gateway may throttle their closes, and
+// clean removes sockets that a publish found gone, in half of the time left at most: API Gateway may throttle their closes, while
 // other sockets wait for the event, or a caller for the answer.
 func (p *Publisher) clean(ctx context.Context, gone []target) {
-	ctx, cancel := context.WithTimeout(ctx, p.timeLeft(ctx)/2)
+	ctx, cancel := context.WithTimeout(ctx, (p.timeLeft(ctx)-endReserve)/2)
 	defer cancel()
 	if err := p.bury(ctx, gone, p.ask); err != nil {
 		p.Log.WarnContext(ctx, "gone sockets not all removed, left to sweep", "error", err)
