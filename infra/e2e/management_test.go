@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"example.org/realtime/infra/local/gateway"
+	"example.org/realtime/infra/local/table"
 )
 
 // A post that API Gateway does not take is counted and never ends the others; none is repeated.
@@ -180,13 +182,17 @@ func TestDeafSocketIsClosed(t *testing.T) {
 // While a publish is under way, another one with its id is to be tried again.
 func TestPublishInProgress(t *testing.T) {
 	s := apart(t)
-	l := s.onThisMachine(t)
+	l := s.embedded(t)
 	alice := unique("alice-")
 	c := s.connect(t, alice)
 	going := make(chan struct{})
-	l.failManagement(t, c.id, func(string) gateway.Fault {
-		<-going
-		return gateway.Fault{}
+	l.failTable(t, "user:"+alice, func(ctx context.Context, _ table.Op) error { // the SDK tries again, where a post would be given up
+		select {
+		case <-going:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	})
 	id := unique("id-")
 	once := request("notifications:new", notice("once"), `"id":"`+id+`",`+to(alice))

@@ -207,9 +207,15 @@ func (r *Receiver) exitNamespace(ctx context.Context, m Message) error {
 		return r.close(ctx, m)
 	}
 	if err == nil {
-		err = remover.clear(ctx, c, func(ctx context.Context, c Connection) error { return r.Sessions.Exit(ctx, c, m.At) })
+		err = remover.clear(ctx, c, func(ctx context.Context, c Connection) error {
+			err := r.Sessions.Exit(ctx, c, m.At)
+			if errors.Is(err, ErrGone) { // a client that leaves closes the transport as well, and its end left the rest to this
+				return r.Connections.Delete(ctx, c)
+			}
+			return err
+		})
 	}
-	if err != nil && !errors.Is(err, ErrGone) {
+	if err != nil {
 		return errors.Join(err, r.close(ctx, m))
 	}
 	return nil

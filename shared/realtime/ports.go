@@ -54,7 +54,8 @@ type Connections interface {
 	Put(ctx context.Context, c Connection) error
 	// Get reads it, consistent. ErrNotFound: there is none.
 	Get(ctx context.Context, id string) (Connection, error)
-	// End marks it as ended at c.Gone, and creates the row from c where there is none, for sweep to finish.
+	// End marks it as ended at c.Gone, and creates the row from c where there is none, for sweep to finish. ErrChanged: c has a user, and
+	// it has left the namespace.
 	End(ctx context.Context, c Connection) error
 	// Delete deletes the row if it still has the user and the rooms of c. ErrChanged: it has others now.
 	Delete(ctx context.Context, c Connection) error

@@ -196,7 +196,7 @@ func (r *Receiver) Disconnect(ctx context.Context, e Disconnected) error {
 			err = r.depart(ctx, c, e.At)
 		}
 		if errors.Is(err, ErrChanged) {
-			continue // it came into the namespace meanwhile
+			continue // it came into the namespace meanwhile, or left it
 		}
 		if err != nil {
 			return fmt.Errorf("disconnect %s: %w", e.ConnectionID, err)

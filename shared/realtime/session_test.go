@@ -152,3 +152,80 @@ func TestOpenPacket(t *testing.T) {
 		})
 	}
 }
+
+// A client that leaves sends DISCONNECT and closes the transport. Whoever of the two is last leaves nothing behind: sweep would tell
+// everybody once more.
+func TestDisconnectBesideTheEnd(t *testing.T) {
+	for _, during := range []string{"the DISCONNECT", "the end"} {
+		t.Run(during, func(t *testing.T) {
+			c := outside()
+			r, poster, asker := lobby(t, c)
+			do := func(body string) {
+				if err := r.Message(t.Context(), packet(body)); err != nil {
+					t.Error(err)
+				}
+			}
+			do(`40/ws/app,{"token":"alice"}`)
+			beside := func() {} // what happens in between, once
+			once := func() {
+				now := beside
+				beside = func() {}
+				now()
+			}
+			deleted := false
+			r.Connections = &fakeConnections{
+				get: func(string) (Connection, error) {
+					if deleted {
+						return Connection{}, ErrNotFound
+					}
+					read := *c
+					if during == "the end" {
+						once()
+					}
+					return read, nil
+				},
+				end: func(as Connection) error {
+					if c.UserID == "" {
+						return ErrChanged
+					}
+					c.Gone = as.Gone
+					return nil
+				},
+				delete: func(as Connection) error {
+					if c.UserID != as.UserID {
+						return ErrChanged
+					}
+					deleted = true
+					return nil
+				},
+			}
+			sessions := r.Sessions.(*fakeSessions)
+			exit := sessions.exit
+			sessions.exit = func(as Connection, at time.Time) error {
+				if during == "the DISCONNECT" {
+					once()
+				}
+				if !c.Gone.IsZero() {
+					return ErrGone
+				}
+				return exit(as, at)
+			}
+			end := func() {
+				e := Disconnected{ConnectionID: c.ID, Identity: Identity{Protocol: wire.SocketIO}, ConnectedAt: c.ConnectedAt, At: start}
+				if err := r.Disconnect(t.Context(), e); err != nil {
+					t.Error(err)
+				}
+			}
+			if during == "the end" {
+				beside = func() { do(`41/ws/app,`) }
+				end()
+			} else {
+				beside = end
+				do(`41/ws/app,`)
+			}
+			if !deleted || len(asker.jobs) != 2 || len(poster.closed) != 0 { // of the coming, and of the leaving
+				t.Errorf("deleted %t, asked %+v, closed %v", deleted, asker.jobs, poster.closed)
+			}
+		})
+	}
+}

@@ -107,14 +107,20 @@ func (s *Connections) End(ctx context.Context, c realtime.Connection) error {
 		":connectedAt": number(millis(c.ConnectedAt)),
 		":exp":         number(c.ConnectedAt.Add(connectionAge).Unix()),
 	}
+	var condition *string
 	if c.UserID != "" {
 		set += ", #user = if_not_exists(#user, :user)"
 		v[":user"] = text(c.UserID)
+		condition = new("attribute_exists(#user) OR attribute_not_exists(#was)")
 	}
 	_, err := s.update(ctx, "end connection", connectionKey(c.ID), &dynamodb.UpdateItemInput{
 		UpdateExpression:          &set,
+		ConditionExpression:       condition,
 		ExpressionAttributeValues: v,
 	})
+	if errors.Is(err, errCondition) {
+		return realtime.ErrChanged
+	}
 	return err
 }
 

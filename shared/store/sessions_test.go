@@ -48,6 +48,10 @@ func TestSession(t *testing.T) {
 		alice.Rooms = []string{"conversation:c1"}
 		ok(t, exit(alice))
 		is(realtime.Connection{ID: id, Protocol: wire.SocketIO, ConnectedAt: start, Was: "alice", Idle: at})
+		inside := alice
+		inside.Gone = at
+		fails(t, sessions.End(t.Context(), inside), realtime.ErrChanged) // as it was read before
+		is(realtime.Connection{ID: id, Protocol: wire.SocketIO, ConnectedAt: start, Was: "alice", Idle: at})
 		fails(t, sessions.AddRoom(t.Context(), id, at, "conversation:c1", 100), realtime.ErrNotFound)
 
 		fails(t, enter("bob", time.Time{}), realtime.ErrExists) // alice's rooms may be on their way still

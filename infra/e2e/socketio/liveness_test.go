@@ -3,12 +3,17 @@ package socketio
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
+
+	"example.org/realtime/shared/store"
 )
 
 // With the defaults, a ping every 300 s and 120 s for its pong. The clock that is set back is API Gateway's, which dates connections
@@ -85,6 +90,29 @@ func TestLobby(t *testing.T) {
 		r.send(fmt.Sprintf(`40/ws/app,{"token":%q}`, token("back", 0)))
 		r.next("40/ws/app,")
 	}
+}
+
+// The stock client leaves with DISCONNECT and the close at once. Nothing is left to sweep then, which would tell everybody a second time.
+func TestLeaving(t *testing.T) {
+	s := suite(t)
+	left := map[string]bool{}
+	for range 10 {
+		r := s.enter(t, "leaving")
+		r.send("41/ws/app,")
+		_ = r.socket.Close(websocket.StatusNormalClosure, "") // the reader may take the answer
+		r.ended()
+		left[r.id] = true
+	}
+	eventually(t, "the end of all rows", func() bool {
+		out, err := s.DynamoDB().Scan(t.Context(), &dynamodb.ScanInput{TableName: &s.TableName, ConsistentRead: new(true)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return !slices.ContainsFunc(out.Items, func(row map[string]types.AttributeValue) bool {
+			id, _ := row[store.SortKey].(*types.AttributeValueMemberS)
+			return id != nil && left[id.Value]
+		})
+	})
 }
 
 // The order of the packets is what tells the client to stay away.
