@@ -135,7 +135,7 @@ func TestClientElsewhere(t *testing.T) {
 	port, _ := strings.CutPrefix(environ[0], "WS_PORT=")
 	silent, typing := io.Pipe()
 	defer typing.Close() //nolint:errcheck // a test's
-	execute(t, []string{"WS_PORT=" + nobody(t)}, silent, "client", "-user", "alice", "-url", "ws://127.0.0.1:"+port+"/local").
+	execute(t, []string{"WS_PORT=" + nobody}, silent, "client", "-user", "alice", "-url", "ws://127.0.0.1:"+port+"/local").
 		expect(t, 0, "", greeting+"closed with 1000 here\n")
 	for _, url := range []string{"http://127.0.0.1:" + port, "127.0.0.1:" + port, "ws://", "wss:/live", "ws://[::1/local", "a b"} {
 		execute(t, nil, nil, "client", "-user", "alice", "-url", url).
@@ -149,7 +149,6 @@ func TestClientIsNotLetIn(t *testing.T) {
 	if o.code != 1 || !strings.HasSuffix(o.stderr.String(), "/local refused the handshake with status 401\n") {
 		t.Errorf("code %d, %s", o.code, o.stderr)
 	}
-	port := nobody(t)
-	execute(t, []string{"WS_PORT=" + port}, nil, "client", "-user", "alice").
-		expect(t, 1, "", "nothing answers at ws://127.0.0.1:"+port+"/local: start the stack with make run\n")
+	execute(t, []string{"WS_PORT=" + nobody}, nil, "client", "-user", "alice").
+		expect(t, 1, "", "nothing answers at ws://127.0.0.1:"+nobody+"/local: start the stack with make run\n")
 }
