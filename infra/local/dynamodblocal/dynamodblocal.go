@@ -31,7 +31,7 @@ const EndpointVariable = "DYNAMODB_ENDPOINT"
 //go:embed pom.xml
 var pom []byte
 
-// Fetch downloads DynamoDB Local (51 MB) into dir, unless it is there. What Maven has to say goes to progress.
+// Fetch downloads DynamoDB Local into dir, unless it is there. It says so to progress, where what Maven has to say goes as well.
 func Fetch(ctx context.Context, dir string, progress io.Writer) error {
 	lib := filepath.Join(dir, "lib")
 	if _, err := os.Stat(lib); err == nil {
@@ -58,6 +58,7 @@ func Fetch(ctx context.Context, dir string, progress io.Writer) error {
 	}
 	cmd := exec.CommandContext(ctx, maven, "-q", "-B", "-f", project, "dependency:copy-dependencies", "-DoutputDirectory="+partial) //nolint:gosec // G204: our own arguments
 	cmd.Stdout, cmd.Stderr = progress, progress
+	_, _ = fmt.Fprintln(progress, "fetching DynamoDB Local, 51 MB ...") // nobody to tell
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("dynamodb local: mvn dependency:copy-dependencies of %s: %w", project, err)
 	}

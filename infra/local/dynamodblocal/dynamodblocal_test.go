@@ -101,7 +101,7 @@ func TestFetchNeedsMaven(t *testing.T) {
 
 func TestFetchRunsOnce(t *testing.T) {
 	bin, dir := t.TempDir(), filepath.Join(t.TempDir(), "tools")
-	maven := "#!/bin/sh\necho fetching\nfor a; do case $a in -DoutputDirectory=*) : >\"${a#-DoutputDirectory=}/a.jar\";; esac; done\n"
+	maven := "#!/bin/sh\necho as Maven does\nfor a; do case $a in -DoutputDirectory=*) : >\"${a#-DoutputDirectory=}/a.jar\";; esac; done\n"
 	if err := os.WriteFile(filepath.Join(bin, "mvn"), []byte(maven), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestFetchRunsOnce(t *testing.T) {
 	if err := os.WriteFile(half, []byte("half"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"fetching\n", ""} {
+	for _, want := range []string{"fetching DynamoDB Local, 51 MB ...\nas Maven does\n", ""} {
 		var progress strings.Builder
 		if err := dynamodblocal.Fetch(t.Context(), dir, &progress); err != nil {
 			t.Fatal(err)

@@ -39,10 +39,7 @@ func (s *Stack) startTable(ctx context.Context, l net.Listener) error {
 // startDynamoDBLocal runs it on the port of l, which gives way to it.
 func (s *Stack) startDynamoDBLocal(ctx context.Context, l net.Listener) error {
 	directory := filepath.Join(s.options.Root, dynamodblocal.Dir)
-	fetched := s.progress("fetching DynamoDB Local (51 MB)")
-	err := dynamodblocal.Fetch(ctx, directory, progressWriter{s.options.Progress})
-	fetched()
-	if err != nil {
+	if err := dynamodblocal.Fetch(ctx, directory, progressWriter{s.options.Progress}); err != nil {
 		return err
 	}
 	defer s.progress("starting DynamoDB Local")()
