@@ -122,6 +122,7 @@ test("the page opens at any address, whatever that says", async () => {
 });
 
 test("the terminal's way is beside each client", async () => {
+  await view(page, "clients");
   const alice = page.locator(".pane").first();
   await alice.getByText("In a terminal").click();
   await eventually(async () => assert.match(await text(alice.locator(".commands")), /WS_PORT=\d+ make client USER=alice # then type: join c1.*make token USER=alice TTL=600s/));
@@ -131,6 +132,7 @@ test("the terminal's way is beside each client", async () => {
 });
 
 test("a user id that the contract refuses is refused in the page, with the reason", async () => {
+  await view(page, "clients");
   await page.click("text=Add a client");
   const pane = page.locator(".pane").last();
   for (const user of ["a/b", "", markup]) {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 
 	"example.org/realtime/shared/wire"
@@ -69,9 +70,15 @@ func message(body string) string {
 	return packets[p.Type]
 }
 
-// clip keeps a name that a client or a backend chose from filling the page.
+// tokens in a name, where one does not belong: of each, what it begins with is kept.
+var tokens = regexp.MustCompile(`\b(eyJ[\w-]{5})[\w-]*\.[\w-]+(\.[\w-]*)?`)
+
+// clip keeps a name that a client or a backend chose from filling the page, and from showing a token.
 func clip(name string) string {
 	const most = 160
+	if strings.Contains(name, "eyJ") {
+		name = tokens.ReplaceAllString(name, "$1…")
+	}
 	if len(name) > most {
 		return strings.ToValidUTF8(name[:most], "") + "…"
 	}

@@ -275,8 +275,10 @@ func TestSubject(t *testing.T) {
 		`{"job":{"welcome":{"connection":"c="}}}`: "c= welcome",
 		`{"job":{"presence":{"user":"alice"}}}`:   " presence of alice",
 		`not JSON`:                                " ",
-		`{"requestContext":{"connectionId":"c=","routeKey":"$default"},"body":"{\"event\":\"` + strings.Repeat("é", 100) + `\"}"}`: "c= " + strings.Repeat("é", 80) + "…",
-		`{"op":"` + strings.Repeat("x", 1<<20) + `"}`: " " + strings.Repeat("x", 160) + "…",
+		`{"requestContext":{"connectionId":"c=","routeKey":"$default"},"body":"{\"event\":\"` + strings.Repeat("é", 100) + `\"}"}`:                               "c= " + strings.Repeat("é", 80) + "…",
+		`{"op":"Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2ln"}`:                                                                                         " Bearer eyJhbGci…",
+		`{"requestContext":{"connectionId":"c=","routeKey":"$default"},"body":"{\"event\":\"` + strings.Repeat("x", 150) + `.eyJhbGciOiJIUzI1NiJ9.e30.c2ln\"}"}`: "c= " + strings.Repeat("x", 150) + ".eyJhbGci…",
+		`{"op":"` + strings.Repeat("x", 1<<20) + `"}`:                                                                                                            " " + strings.Repeat("x", 160) + "…",
 	} {
 		connection, subject := Subject([]byte(payload))
 		if got := connection + " " + subject; got != want {
