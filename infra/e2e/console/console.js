@@ -107,6 +107,10 @@ test("a token that somebody pastes is not shown whole either", async () => {
   await eventually(async () => assert.match(await text(other.locator(".note")), /^This cannot be a token: it has a character/));
   await other.getByRole("button", { name: /Remove client/ }).click();
   assert.ok(!(await page.evaluate(() => document.documentElement.outerHTML)).includes(pasted));
+  await view(page, "trace");
+  await eventually(async () => assert.equal(await rows().filter({ hasText: "eyJhbGci…" }).count(), 1, "where its event is named"));
+  await eventually(async () => assert.match(stack.said(), /eyJhbGci…/));
+  assert.ok(!stack.said().includes(pasted));
 });
 
 test("the page opens at any address, whatever that says", async () => {
@@ -417,6 +421,19 @@ test("figures over time are counted and drawn", async () => {
     assert.match(shown[6], /Would cost on AWS, an hour\$[\d.e-]+.*\$0\.0\d+ since the start/);
   });
   assert.ok((await page.locator(".plot .line").first().getAttribute("d")).length > 20);
+});
+
+test("a page that has lost the stack for a moment has each second once", async () => {
+  const at = () => page.evaluate(async () => (await import("/console/live.js")).live.metrics?.samples.map((s) => s.at) ?? []);
+  await eventually(async () => assert.ok((await at()).length > 2));
+  const before = await page.evaluate(async () => {
+    const { connect, live } = await import("/console/live.js");
+    connect();
+    return live.news.at;
+  });
+  await eventually(async () => assert.ok(Math.max(...(await at())) > before, "there are newer ones"));
+  const all = await at();
+  assert.deepEqual(all, [...new Set(all)].sort((a, b) => a - b));
 });
 
 test("full views fit, at every size, light and dark", async () => {

@@ -41,10 +41,8 @@ export function connect() {
   source.addEventListener("hello", (event) => {
     const hello = JSON.parse(event.data);
     live.restarted = live.hello !== null && live.hello.boot !== hello.boot;
-    if (live.restarted) {
-      live.traces.clear();
-      live.metrics = null;
-    }
+    if (live.restarted) live.traces.clear();
+    live.metrics = null; // all of them come anew
     live.hello = hello;
     greeted();
     hear();
