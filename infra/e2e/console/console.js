@@ -56,6 +56,16 @@ test("empty views say what to do next, at every size, light and dark", async () 
   }
 });
 
+test("a page that still looks for the stack names what is in it", async () => {
+  const p = await open(browser, stack.console);
+  await p.route("**/console/api/stream", () => {}); // no answer
+  await p.reload();
+  await eventually(async () => assert.equal(await text(p.locator("#status")), "Looking for the stack"));
+  await named(p, "overview");
+  assert.deepEqual(p.problems, []);
+  await p.context().close();
+});
+
 test("control says who takes part, and shows the commands that do the same", async () => {
   await view(page, "control");
   await page.waitForFunction(() => document.querySelector("main textarea")?.value);

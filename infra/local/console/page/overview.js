@@ -17,7 +17,7 @@ const plots = [
 export function view() {
   const drawn = plots.map((plot) => {
     const area = svg("path", { class: "area" }), line = svg("path", { class: "line" });
-    const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img" }, area, line);
+    const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": plot.title }, area, line);
     const now = h("p", { class: "figure" }, "0"), note = h("p", { class: "muted" }), most = h("span", { class: "most" });
     return { plot, area, line, drawing, now, note, most, node: h("article", { class: "plot" + (plot.wide ? " wide" : "") }, h("h3", {}, plot.title), now, h("div", { class: "drawing" }, drawing, most), note) };
   });
