@@ -17,20 +17,27 @@ func TestEventThatOvertakesItsConnect(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		in     time.Duration // when CONNECT is through
+		stood  time.Duration // for how long the machine stands still in between
 		body   string
 		posted string
 		closed bool
 	}{
-		{"heartbeat", time.Second, `42/ws/app,1["presence:heartbeat"]`, `43/ws/app,1[{"success":true}]`, false},
-		{"join", time.Second, `42/ws/app,1["conversations:join",{"conversationId":"c1"}]`, `43/ws/app,1[{"success":true}]`, false},
-		{"no CONNECT comes", time.Hour, `42/ws/app,1["presence:heartbeat"]`, "", true},
+		{"heartbeat", time.Second, 0, `42/ws/app,1["presence:heartbeat"]`, `43/ws/app,1[{"success":true}]`, false},
+		{"heartbeat on a machine that stands still", time.Second, 5 * time.Second, `42/ws/app,1["presence:heartbeat"]`, `43/ws/app,1[{"success":true}]`, false},
+		{"join", time.Second, 0, `42/ws/app,1["conversations:join",{"conversationId":"c1"}]`, `43/ws/app,1[{"success":true}]`, false},
+		{"no CONNECT comes", time.Hour, 0, `42/ws/app,1["presence:heartbeat"]`, "", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begin := time.Now()
 				c := outside()
 				r, poster, _ := lobby(t, c)
-				r.Now = time.Now
+				r.Now = func() time.Time {
+					if now := time.Now(); now.After(begin) {
+						return now.Add(tt.stood)
+					}
+					return begin
+				}
 				present := func() bool { return time.Since(begin) > tt.in }
 				r.Connections = &fakeConnections{get: func(string) (Connection, error) {
 					if time.Since(begin) > tt.in/2 {
