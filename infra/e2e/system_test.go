@@ -169,6 +169,9 @@ func (s *system) close() error {
 	defer cancel()
 	client, ours := s.local.DynamoDB(), strings.HasPrefix(s.local.TableName, tablePrefix) && s.local.Table == nil
 	err := s.local.Close(ctx)
+	for _, refused := range s.local.Refused() {
+		err = errors.Join(err, errors.New(refused))
+	}
 	if s.local.stop != nil {
 		err = errors.Join(err, s.local.stop(ctx))
 	}

@@ -116,6 +116,9 @@ func (s *system) end() error {
 	for _, wrong := range s.frames.take() { // since the last test
 		err = errors.Join(err, fmt.Errorf("not as documented: %s", wrong))
 	}
+	for _, refused := range s.Refused() {
+		err = errors.Join(err, errors.New(refused))
+	}
 	return err
 }
 

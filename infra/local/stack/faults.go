@@ -9,14 +9,14 @@ import (
 	"example.org/realtime/infra/local/table"
 )
 
-// prepareFaults puts Faults behind the hooks that the options have already.
+// prepareFaults puts Faults behind the hooks that the options have already, and what roles refuse before them.
 func (s *Stack) prepareFaults() error {
 	var err error
 	if s.Faults, err = faults.New(s.options.Faults); err != nil {
 		return err
 	}
 	o := &s.options
-	o.Table.Hook = inTurn(o.Table.Hook, s.Faults.Before)
+	o.Table.Hook = inTurn(s.guard, inTurn(o.Table.Hook, s.Faults.Before))
 	o.Table.After = inTurn(o.Table.After, s.Faults.After)
 	if o.Lambda.Kill == nil {
 		o.Lambda.Kill = s.Faults.Kill
@@ -55,7 +55,7 @@ func inTurn(first, second func(context.Context, table.Op) error) func(context.Co
 	}
 }
 
-// watched has functions killed at their calls to h.
+// watched has h know which function calls it, and functions killed at their calls.
 func (s *Stack) watched(h http.Handler) http.Handler {
 	if s.Functions == nil {
 		return h

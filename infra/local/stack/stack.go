@@ -110,6 +110,9 @@ type Stack struct {
 	options  Options
 	log      *slog.Logger
 
+	refusedMu sync.Mutex
+	refused   []string // see Refused
+
 	listeners []net.Listener
 	servers   []*http.Server
 	serving   sync.WaitGroup

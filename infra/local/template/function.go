@@ -50,6 +50,7 @@ func (r *resolver) function(id string) Function {
 	} else if dead := n.get("DeadLetterQueue"); dead.value() != nil {
 		f.Async.OnFailure = dead.get("TargetArn").required()
 	}
+	f.Role = n.role()
 	return f
 }
 

@@ -142,7 +142,7 @@ func (n node) getAtt(id, attribute string) any {
 	case "AWS::Serverless::Function.Arn":
 		return n.r.arn("lambda", "function:"+n.r.functionName(id))
 	case "AWS::DynamoDB::Table.Arn":
-		return n.r.arn("dynamodb", "table/"+n.r.tableName(id))
+		return n.r.tableARN(id)
 	case "AWS::SQS::Queue.Arn":
 		return n.r.arn("sqs", id)
 	case "AWS::SQS::Queue.QueueName", "AWS::SNS::Topic.TopicName", "AWS::ApiGatewayV2::Api.ApiId":

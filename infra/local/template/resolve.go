@@ -115,6 +115,15 @@ func (n node) list() []node {
 	return nil
 }
 
+// items is list, for a property that may also be one value by itself.
+func (n node) items() []node {
+	switch n.value().(type) {
+	case nil, []any:
+		return n.list()
+	}
+	return []node{n}
+}
+
 // args reads the list that an intrinsic function takes.
 func (n node) args(arg any, atLeast, atMost int) []node {
 	v, ok := arg.([]any)

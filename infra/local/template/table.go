@@ -39,12 +39,14 @@ func (r *resolver) table(id string) Table {
 			n.get(key).fail("the local stack has no indexes")
 		}
 	}
-	t := Table{LogicalID: id, Create: create}
+	t := Table{LogicalID: id, ARN: r.tableARN(id), Create: create}
 	if ttl := n.get("TimeToLiveSpecification"); ttl.get("Enabled").boolean(false) {
 		t.TTLAttribute = ttl.get("AttributeName").required()
 	}
 	return t
 }
+
+func (r *resolver) tableARN(id string) string { return r.arn("dynamodb", "table/"+r.tableName(id)) }
 
 func (r *resolver) tableName(id string) string {
 	if name := r.property(id, "TableName").str(); name != "" {

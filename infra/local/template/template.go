@@ -1,6 +1,6 @@
 // Package template reads the project's SAM template and resolves it for one machine: the functions with their environment,
-// the WebSocket API with its routes, the tables and the schedules. Only what the local stack runs is read: roles, alarms, queues
-// and outputs are not looked at, so a reference that only they make need not resolve.
+// the WebSocket API with its routes, the tables and the schedules. Only what the local stack runs is read: alarms, queues, outputs
+// and what roles allow of other services are not looked at, so a reference that only they make need not resolve.
 package template
 
 import (
@@ -40,6 +40,7 @@ type Function struct {
 	// ReservedConcurrency is nil without ReservedConcurrentExecutions; zero keeps the function from running at all.
 	ReservedConcurrency *int
 	Async               Async
+	Role                []Permission // what it may do with tables
 }
 
 // Async is how Lambda treats a function's asynchronous events (EventInvokeConfig, with Lambda's defaults).
@@ -84,6 +85,7 @@ type Throttling struct {
 // Table is an AWS::DynamoDB::Table.
 type Table struct {
 	LogicalID    string
+	ARN          string // what GetAtt Arn gives
 	Create       *dynamodb.CreateTableInput
 	TTLAttribute string // "" without an enabled TimeToLiveSpecification
 }

@@ -198,7 +198,7 @@ func TestLoad(t *testing.T) {
 			},
 			Authorizer: &Authorizer{Function: "publish", IdentitySources: []string{"route.request.header.Authorization"}},
 		},
-		Tables: []Table{{LogicalID: "Table", TTLAttribute: "exp", Create: &dynamodb.CreateTableInput{
+		Tables: []Table{{LogicalID: "Table", ARN: "arn:aws:dynamodb:us-east-1:000000000000:table/Table", TTLAttribute: "exp", Create: &dynamodb.CreateTableInput{
 			TableName: new("Table"), BillingMode: types.BillingModePayPerRequest,
 			AttributeDefinitions: []types.AttributeDefinition{
 				{AttributeName: new("pk"), AttributeType: "S"}, {AttributeName: new("sk"), AttributeType: "S"},
