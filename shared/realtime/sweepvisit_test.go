@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"example.org/realtime/shared/contract"
+	"example.org/realtime/shared/wire"
 )
 
 // A beginning that is done after its end brings a socket into the presence that nobody takes out. The first run that finds it does;
@@ -58,6 +61,19 @@ func TestSweepOfAnEndThatCameFirst(t *testing.T) {
 func TestSweepOfOneConnection(t *testing.T) {
 	gone := errors.New("gone")
 	with := func(c Connection, change func(*Connection)) Connection { change(&c); return c }
+	socketIO := func(age, pong time.Duration) Connection { // whose last pong is that long ago
+		c := row("a=", age)
+		c.Protocol, c.Pong = wire.SocketIO, start.Add(-pong)
+		return c
+	}
+	outside := func(age, idle time.Duration) Connection { // out of the namespace for that long; 0: never in it
+		c := row("a=", age)
+		c.Protocol, c.UserID = wire.SocketIO, ""
+		if idle != 0 {
+			c.Idle = start.Add(-idle)
+		}
+		return c
+	}
 	for _, tt := range []struct {
 		name    string
 		c       Connection
@@ -86,6 +102,15 @@ func TestSweepOfOneConnection(t *testing.T) {
 		{name: "idle, before its time", c: row("a=", 8*time.Minute-time.Millisecond), idle: 8 * time.Minute, walked: time.Minute, fresh: true, count: 1},
 		{name: "idle, told already", c: row("a=", 9*time.Minute), idle: time.Minute, walked: time.Minute, fresh: true, count: 1},
 		{name: "idle, first walk ever", c: row("a=", 17*time.Minute), idle: time.Minute, fresh: true, posted: "presence:update", count: 1},
+		{name: "ping", c: socketIO(5*time.Minute, time.Minute), walked: time.Minute, fresh: true, posted: "2", count: 1},
+		{name: "ping, before its time", c: socketIO(5*time.Minute-time.Millisecond, time.Minute), walked: time.Minute, fresh: true, count: 1},
+		{name: "pong just in time", c: socketIO(9*time.Minute, 7*time.Minute), walked: time.Minute, fresh: true, count: 1},
+		{name: "no pong", c: socketIO(9*time.Minute, 7*time.Minute+time.Millisecond), walked: time.Minute, fresh: true, removed: true, closed: true},
+		{name: "no pong ever", c: socketIO(7*time.Minute+time.Millisecond, time.Hour), walked: time.Minute, fresh: true, removed: true, closed: true},
+		{name: "outside, with time left", c: outside(lobbyFor-time.Millisecond, 0)},
+		{name: "outside for too long", c: outside(lobbyFor, 0), closed: true},
+		{name: "out again, with time left", c: outside(time.Hour, lobbyFor-time.Millisecond)},
+		{name: "out again for too long", c: outside(time.Hour, lobbyFor), closed: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			shard := Shard(tt.c.ID)
@@ -97,7 +122,7 @@ func TestSweepOfOneConnection(t *testing.T) {
 				table.timer.Shards[shard].Verified = start.Add(-time.Second)
 			}
 			s, poster, asker, _ := newSweeper(t, table)
-			s.CloseExpired = !tt.ignore
+			s.CloseExpired, s.PingInterval, s.PingTimeout = !tt.ignore, contract.PingInterval, contract.PingTimeout
 			poster.active = func(string) (time.Time, error) {
 				if tt.active != nil {
 					return time.Time{}, ErrGone
