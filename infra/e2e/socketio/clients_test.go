@@ -66,6 +66,7 @@ func TestConnecting(t *testing.T) {
 
 func TestLiveness(t *testing.T) {
 	clients(t)
+	t.Parallel()
 	settings := map[string]string{"SOCKET_PING_INTERVAL_MS": "1000", "SOCKET_PING_TIMEOUT_MS": "6000"}
 	node(t, start(t, settings, func(o *stack.Options) {
 		o.ScheduleEvery = 250 * time.Millisecond
