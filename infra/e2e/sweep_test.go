@@ -66,6 +66,7 @@ func TestSweepSplits(t *testing.T) {
 	s := own(t, func(o *stack.Options) {
 		o.Settings["SWEEP_RPS"] = strconv.Itoa(rps)
 		o.Lambda.Kill = k.kill
+		o.Lambda.Scale = 1 // a worker's event is dropped when it is a minute old, not after 0.6 s of a machine that stands still
 		observe := o.Gateway.Observe
 		o.Gateway.Observe = func(e gateway.Event) {
 			observe(e)
