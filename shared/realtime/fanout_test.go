@@ -56,65 +56,50 @@ func TestFanoutGoesOnAfterACrash(t *testing.T) {
 	}
 }
 
-// A listing that fails ends the worker with an error; nobody counts as done who was not listed.
+// A listing that fails ends the worker with an error; nobody counts as done who was not listed, and what was posted before is not posted
+// again, though a page of it was waiting for a slow socket.
 func TestFanoutWithABrokenTable(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, d, poster, asker, _ := newSplitter(t, hall(100), 5)
-		calls, in := 0, p.Rooms.(*fakeRooms).in
-		p.Rooms.(*fakeRooms).in = func(room string, shard int) ([]Socket, error) {
-			if calls++; calls == 5 {
-				return nil, errors.New("throttled")
-			}
-			return in(room, shard)
-		}
-		got, err := publishTo(t, p, toGroup)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := p.Do(t.Context(), asker.jobs[0]); err == nil || !strings.HasPrefix(err.Error(), "part 0 of publish") {
-			t.Errorf("got %v", err)
-		}
-		work(t, p, asker)
-		checkHeard(t, poster, 100, 1, 1)
-		if s := d.sum(got.ID); s.Delivered != 100 {
-			t.Errorf("%+v", s)
-		}
-	})
-}
-
-// What was posted before a listing failed is not posted again, though a page of it was waiting for a slow socket.
-func TestFanoutWithABrokenTableBesideASlowSocket(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const sockets = 3000
-		h := hall(sockets)
-		p, d, poster, asker, _ := newSplitter(t, h, 1250)
-		calls, in := 0, p.Rooms.(*fakeRooms).in
-		p.Rooms.(*fakeRooms).in = func(room string, shard int) ([]Socket, error) {
-			if calls++; calls == 5 {
-				return nil, errors.New("throttled")
-			}
-			return in(room, shard)
-		}
-		slow, began := inShard(h.rooms["group:g1"], 1)[0], time.Now()
-		poster.fail = func(_, id string) error {
-			if id == slow.ID && time.Since(began) < 5*time.Second {
-				return ErrThrottled
-			}
-			return nil
-		}
-		got, err := publishTo(t, p, toGroup)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := p.Do(t.Context(), asker.jobs[0]); err == nil || !strings.HasPrefix(err.Error(), "part 0 of publish") {
-			t.Errorf("got %v", err)
-		}
-		work(t, p, asker)
-		checkHeard(t, poster, sockets, 1, 1)
-		if s := d.sum(got.ID); s.Delivered != sockets {
-			t.Errorf("%+v", s)
-		}
-	})
+	for _, tt := range []struct {
+		name         string
+		sockets, rps int
+		slow         time.Duration // for how long a socket of the first shards is throttled
+	}{
+		{"alone", 100, 5, 0},
+		{"beside a slow socket", 3000, 1250, 5 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := hall(tt.sockets)
+				p, d, poster, asker, _ := newSplitter(t, h, tt.rps)
+				calls, in := 0, p.Rooms.(*fakeRooms).in
+				p.Rooms.(*fakeRooms).in = func(room string, shard int) ([]Socket, error) {
+					if calls++; calls == 5 {
+						return nil, errors.New("throttled")
+					}
+					return in(room, shard)
+				}
+				slow, began := inShard(h.rooms["group:g1"], 1)[0], time.Now()
+				poster.fail = func(_, id string) error {
+					if id == slow.ID && time.Since(began) < tt.slow {
+						return ErrThrottled
+					}
+					return nil
+				}
+				got, err := publishTo(t, p, toGroup)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := p.Do(t.Context(), asker.jobs[0]); err == nil || !strings.HasPrefix(err.Error(), "part 0 of publish") {
+					t.Errorf("got %v", err)
+				}
+				work(t, p, asker)
+				checkHeard(t, poster, tt.sockets, 1, 1)
+				if s := d.sum(got.ID); s.Delivered != tt.sockets {
+					t.Errorf("%+v", s)
+				}
+			})
+		})
+	}
 }
 
 // A worker whose time runs out hands over; one that may not hand over any more counts the rest as failed.
